@@ -1,0 +1,95 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A merge recipe as the user wrote it: plain data, each piece with its place in the file so that later errors can point
+// at it. No file but src/config/yaml_*.cpp knows YAML.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gpumerge/dtype.h"
+
+namespace gpumerge {
+
+// 1-based; 0 means "not from a file".
+struct Location {
+  uint32_t line = 0;
+  uint32_t column = 0;
+};
+
+// A value under `parameters:`. Numbers keep no text: their YAML decimals are read as double.
+struct Scalar {
+  std::variant<double, bool, std::string> value;
+  Location at;
+};
+
+// One value with the tensors it is for. One scalar is a constant; several are a gradient over the layers (numbers are
+// interpolated, others are steps). A filter of nullopt or "*" matches every tensor, any other is a substring.
+struct ConditionalValue {
+  std::optional<std::string> filter;
+  Location filter_at;
+  std::vector<Scalar> values;
+};
+
+// What one parameter is set to at one level; the first matching condition decides.
+struct Setting {
+  std::string name;
+  Location at;  // of the key
+  std::vector<ConditionalValue> conditions;
+};
+using Settings = std::vector<Setting>;  // in file order, names unique
+
+struct ModelRef {
+  std::string text;  // as written: a path, or org/name, or org/name@revision
+  Location at;
+  // Set when the mapping form {model: {path:, revision:}} was used: text is then the literal path.
+  bool literal_path = false;
+  std::optional<std::string> revision;
+};
+
+struct ModelEntry {
+  ModelRef model;
+  Settings parameters;
+};
+
+struct SourceEntry {
+  ModelRef model;
+  uint64_t layer_begin = 0;  // [layer_begin, layer_end)
+  uint64_t layer_end = 0;
+  Location range_at;
+  Settings parameters;
+};
+
+struct SliceEntry {
+  std::vector<SourceEntry> sources;
+  std::optional<ModelRef> base_model;
+  Settings parameters;
+  Location at;
+};
+
+struct MergeConfig {
+  std::string file;  // for messages; "" when the recipe did not come from a file
+  std::string merge_method;
+  Location merge_method_at;
+  // Exactly one of the two is not empty.
+  std::vector<ModelEntry> models;
+  std::vector<SliceEntry> slices;
+  std::optional<ModelRef> base_model;
+  Settings parameters;
+  std::optional<DType> dtype;      // output type unless out_dtype is given; arithmetic is always fp32
+  std::optional<DType> out_dtype;  // wins over dtype
+  // The model whose tokenizer is copied: nullopt = donor (base_model, else the first model listed).
+  std::optional<ModelRef> tokenizer_source;
+  bool tokenizer_from_base = false;  // `tokenizer_source: base`
+  uint64_t seed = 0;
+  std::optional<std::string> output;         // output directory
+  std::optional<uint64_t> shard_size_bytes;  // default 5'000'000'000
+  std::optional<std::string> layer_pattern;  // text before the layer number, e.g. "model.layers."
+};
+
+}  // namespace gpumerge

@@ -1,0 +1,67 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a backend needs to know about one output tensor, and nothing else: no names, files or YAML. Plain data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "gpumerge/dtype.h"
+
+namespace gpumerge {
+
+// The most models (base not counted) that one tensor can be merged from. Elements keep one value a model in registers or
+// on the stack, so there is a limit; it is far above what people merge.
+inline constexpr uint32_t kMaxModels = 64;
+
+// Sums are taken over blocks of this many elements, by flat index; chunks begin at multiples of it.
+inline constexpr uint64_t kBlockElems = 4096;
+
+// One pass over all inputs of a tensor. Select reads its tensor twice when the tensor is streamed, the others once.
+enum class PassKind : uint8_t { kSelect, kReduce, kMap };
+
+struct PassInfo {
+  PassKind kind;
+  uint32_t n_values = 0;  // kSelect: selections made; kReduce: sums per block of 4096 elements
+};
+
+// How many times a pass reads the whole tensor when the tensor does not stay in memory.
+constexpr uint32_t ReadsOf(PassKind kind) { return kind == PassKind::kSelect ? 2 : 1; }
+
+using PassList = std::vector<PassInfo>;
+
+struct JobInput {
+  DType dtype = DType::kF32;
+  // Place among the models in config order, the base not counted (0 for the base itself): it keys the random draws, so
+  // it does not change when another model lacks the tensor.
+  uint32_t model_index = 0;
+};
+
+// The values of one parameter of the method: one, or one an input (unused for the base when the scope is kPerModel).
+struct JobParam {
+  std::vector<double> values;
+};
+
+struct MergeJob {
+  uint32_t method = 0;           // row in Methods()
+  bool has_base = false;         // inputs[0] is the base; true exactly for methods with BaseUse::kRequired
+  std::vector<JobInput> inputs;  // the base first if has_base, then the models in config order
+  DType out_dtype = DType::kF32;
+  std::vector<uint64_t> shape;  // of every input and of the output, row-major
+  uint64_t n_elems = 0;
+  std::vector<JobParam> params;  // in the order of MethodInfo::params
+  uint64_t seed = 0;
+  uint64_t name_hash = 0;  // XXH64, seed 0, of the output tensor's name
+
+  uint32_t n_models() const { return static_cast<uint32_t>(inputs.size()) - (has_base ? 1u : 0u); }
+
+  // The value of a shared parameter. The name must be one of the method's.
+  double Shared(std::string_view name) const;
+  // The value of a kPerModel or kPerInput parameter for model m (0-based, the base not counted).
+  double PerModel(std::string_view name, uint32_t m) const;
+};
+
+}  // namespace gpumerge

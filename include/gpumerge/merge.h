@@ -1,0 +1,68 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The product as a library: load a recipe, plan, merge. Every function may throw Error. Functions are thread-safe; one
+// RunMerge at a time an output directory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gpumerge/config.h"
+#include "gpumerge/method.h"
+#include "gpumerge/options.h"
+#include "gpumerge/plan.h"
+
+namespace gpumerge {
+
+// Reads and checks a recipe. All errors found are thrown together. warnings collects what is legal but odd.
+MergeConfig LoadConfig(const std::string& path, std::vector<Diagnostic>* warnings);
+// The same for text; name is what messages call it.
+MergeConfig ParseConfig(std::string_view yaml, std::string_view name, std::vector<Diagnostic>* warnings);
+
+// Decides everything from the headers of the models' files; reads no tensor data and writes nothing.
+Plan PlanMerge(const MergeConfig& config, const PlanOptions& options);
+
+// What a run measured; unlike the output's gpumerge_report.json it may differ from run to run.
+struct RunStats {
+  Progress totals;
+  std::string device;  // e.g. "cpu (x86-64-v4, 2 threads)"
+  uint64_t memory_budget_bytes = 0;
+  uint64_t peak_memory_bytes = 0;  // peak resident set, shared library pages included
+  uint64_t slerp_lerp_tensors = 0, slerp_tensors = 0;
+  std::string output_dir;
+};
+
+// Merges into plan.output_dir: whole or not at all.
+RunStats RunMerge(const Plan& plan, const RunOptions& options);
+
+// The budget when none is given: min(half of the available memory, the cgroup's limit, 1 GB + the largest tensor group).
+uint64_t DefaultMemoryBytes(const Plan& plan);
+
+// What a run needs besides the plan's data, for `gpumerge plan`.
+struct RunEstimate {
+  std::string device, device_why;
+  uint64_t memory_budget_bytes = 0;
+  uint64_t memory_needed_bytes = 0;   // the smallest budget that works
+  uint64_t n_streamed_tensors = 0;    // tensors that do not stay in memory between passes
+  uint64_t bytes_read = 0;            // with repeated reads
+  uint64_t bytes_read_again = 0;      // of those, reads after the first
+  uint64_t disk_free_bytes = 0;
+};
+RunEstimate EstimateRun(const Plan& plan, const RunOptions& options);
+
+// One tensor in memory, e.g. a fine-tuned weight. The caller owns the bytes.
+struct ConstTensor {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+};
+
+// Merges tensors of equal shape: inputs are the base (if the method has one), then the models; params are in the order of
+// MethodInfo::params (see DefaultParams). Returns the bytes of the result, of type out_dtype.
+std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs, const RunOptions& options);
+
+}  // namespace gpumerge

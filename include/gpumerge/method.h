@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a merge method says about itself. Help, validation, the plan, docs and the tests' coverage all follow from the
+// table of these; the table is generated from the headers in kernels/methods/. Thread-safe (constant data).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "gpumerge/error_codes.h"
+#include "gpumerge/job.h"
+
+namespace gpumerge {
+
+enum class ParamType : uint8_t { kFloat, kBool, kChoice };
+
+// Where a parameter may be written, and how many values one output tensor has of it.
+enum class ParamScope : uint8_t {
+  kShared,    // one value; not looked up at the model level
+  kPerModel,  // one value for every model but the base
+  kPerInput,  // one value for every input, the base included
+};
+
+enum class ParamEffect : uint8_t { kUsed, kNone };  // kNone: accepted for mergekit's sake, explained, ignored
+
+struct ParamSpec {
+  std::string_view name;
+  ParamType type = ParamType::kFloat;
+  ParamScope scope = ParamScope::kShared;
+  std::optional<double> default_value;  // nullopt: required. kBool: 0 or 1. kChoice: index into choices
+  double min = 0;                       // inclusive; for kFloat
+  double max = 0;
+  std::span<const std::string_view> choices;  // for kChoice; "true" and "false" also match YAML booleans
+  ParamEffect effect = ParamEffect::kUsed;
+  std::string_view help;
+};
+
+enum class BaseUse : uint8_t {
+  kRequired,
+  kOrdinaryInput,  // a configured base_model is one more input, appended last unless it is listed
+};
+
+struct MethodInfo {
+  std::string_view name;       // as in `merge_method:`
+  std::string_view summary;    // one line
+  std::string_view formula;    // plain ASCII
+  std::string_view reference;  // paper or source
+  BaseUse base = BaseUse::kOrdinaryInput;
+  uint32_t min_models = 1;  // inputs besides the base when base is kRequired, else all inputs
+  uint32_t max_models = kMaxModels;
+  std::span<const ParamSpec> params;
+};
+
+// A problem that only the resolved parameters of one tensor show, e.g. weights that sum to zero. Also see MethodRow::check.
+struct JobProblem {
+  ErrorCode code;
+  std::string message;
+  std::string help;
+};
+
+struct MethodRow {
+  const MethodInfo* info;
+  // The ordered passes for this job's parameters; the last is always kMap. Also for a job with 0 elements.
+  PassList (*passes)(const MergeJob& job);
+  // nullopt: the job can run.
+  std::optional<JobProblem> (*check)(const MergeJob& job);
+  // True when the result is the bytes of the only input, so that a copy does (types permitting).
+  bool (*is_copy)(const MergeJob& job);
+};
+
+// All methods, sorted by name. The index of a row is MergeJob::method.
+std::span<const MethodRow> Methods();
+// nullptr when there is none of that name.
+const MethodRow* FindMethod(std::string_view name);
+
+}  // namespace gpumerge

@@ -1,0 +1,52 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// How to run a merge. Nothing here changes an output byte: what does is a key of the recipe (MergeConfig).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace gpumerge {
+
+enum class Device : uint8_t {
+  kAuto,       // the fastest that works here
+  kCpu,        // threads and SIMD
+  kReference,  // scalar and obviously right; for validation
+};
+
+enum class Sync : uint8_t { kFull, kNone };  // fsync before publishing, or leave it to the kernel
+
+// Where models are found, and how strict to be.
+struct PlanOptions {
+  std::string output_dir;  // overrides the recipe's `output:`; "" = not given
+  std::string hub_cache;   // overrides the environment's Hugging Face cache; "" = not given
+  bool strict = false;     // warnings become errors
+  bool overwrite = false;  // an existing output may be replaced
+};
+
+struct Progress {
+  uint64_t tensors_done = 0, tensors_total = 0;
+  uint64_t bytes_read = 0, bytes_to_read = 0;
+  uint64_t elems_computed = 0;
+  uint64_t bytes_written = 0, bytes_to_write = 0;
+  double read_seconds = 0, compute_seconds = 0, write_seconds = 0;  // busy time of each stage, summed over its threads
+  double elapsed_seconds = 0;
+  uint64_t memory_bytes = 0;  // resident now, page cache not counted
+};
+
+struct RunOptions {
+  Device device = Device::kAuto;
+  uint32_t threads = 0;                  // compute threads; 0 = one for each usable core
+  std::optional<uint64_t> memory_bytes;  // promise: anonymous memory of the process. Default: see DefaultMemoryBytes
+  Sync sync = Sync::kFull;
+  bool overwrite = false;
+  uint64_t max_chunk_elems = 0;  // for tests; 0 = as the budget allows. Rounded up to whole blocks
+  std::string max_cpu_isa;       // for tests: "x86-64-v2", ...; "" = the best this CPU has
+  // Called a few times a second from the thread that called RunMerge. Returning false stops the run (kCancelled).
+  std::function<bool(const Progress&)> on_progress;
+};
+
+}  // namespace gpumerge

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Plan says everything that a merge will do, decided from headers alone before a byte of tensor data is read. Plain
+// data: printable (ExplainPlan), hashable (PlanHash) and cuttable into disjoint parts that give the same bytes (CutPlan).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gpumerge/error.h"
+#include "gpumerge/job.h"
+
+namespace gpumerge {
+
+// A file that tensor data is read from.
+struct PlanFile {
+  std::string path;      // absolute
+  uint32_t model = 0;    // index in Plan::models
+  uint64_t size_bytes = 0;
+  // Identity when the header was read; checked again before the output is published.
+  uint64_t device = 0, inode = 0;
+  int64_t mtime_ns = 0, ctime_ns = 0;
+};
+
+struct PlanModel {
+  std::string reference;  // as written in the recipe
+  std::string directory;  // absolute: where it was found
+  std::string name;       // last path component, or org/name for a hub model: what the output's report calls it
+  bool is_hub = false;    // reference is org/name[@revision]
+};
+
+struct PlanInput {
+  uint32_t model = 0;        // index in Plan::models
+  uint32_t file = 0;         // index in Plan::files
+  std::string tensor;        // its name in that file
+  uint64_t offset_bytes = 0; // from the beginning of the file
+  uint64_t size_bytes = 0;
+};
+
+enum class PlanAction : uint8_t {
+  kMerge,  // run the method
+  kCopy,   // the bytes of the inputs, which must all be equal
+};
+
+struct PlanItem {
+  std::string name;  // output tensor
+  PlanAction action = PlanAction::kMerge;
+  std::string reason;  // why a kCopy is one; empty for kMerge
+  MergeJob job;        // for kCopy: inputs, out_dtype, shape and n_elems only
+  std::vector<PlanInput> inputs;  // parallel to job.inputs
+  std::optional<uint64_t> layer;  // output layer number
+  uint32_t shard = 0;             // index in Plan::shards
+  uint64_t offset_bytes = 0;      // from the beginning of the shard file
+  uint64_t size_bytes = 0;        // in the output
+  PassList passes;                // empty for kCopy (one read)
+};
+
+struct PlanShard {
+  std::string file_name;  // model.safetensors or model-00001-of-00002.safetensors
+  std::string header;     // the 8 length bytes and the JSON, padded: what precedes the data
+  uint64_t size_bytes = 0;
+};
+
+// A file of the output besides the shards, complete: config.json as edited, the model card, ...
+struct PlanTextFile {
+  std::string file_name;
+  std::string contents;
+};
+
+// A file copied byte for byte from a model: tokenizer files, ...
+struct PlanCopiedFile {
+  std::string file_name;
+  std::string source_path;
+};
+
+struct Plan {
+  std::string method;
+  uint64_t seed = 0;
+  std::vector<PlanModel> models;  // in order of appearance; the base last unless it is listed
+  std::vector<PlanFile> files;
+  std::vector<PlanItem> items;  // in output order: by shard, then by offset
+  std::vector<PlanShard> shards;
+  std::vector<PlanTextFile> text_files;
+  std::vector<PlanCopiedFile> copied_files;
+  uint32_t donor = 0;  // index in models: whose config.json and tokenizer the output has
+  std::optional<uint32_t> base;
+  std::vector<Diagnostic> warnings;
+  std::vector<std::string> notes;  // worth saying, nothing to worry about
+  std::string output_dir;          // absolute
+  std::string output_dir_why;      // "--out", "the recipe's output:" or "default"
+};
+
+struct PlanTotals {
+  uint64_t n_tensors = 0, n_merged = 0, n_copied = 0;
+  uint64_t n_params = 0;             // elements of the output
+  uint64_t input_bytes = 0;          // every input tensor once
+  uint64_t output_bytes = 0;         // tensor data
+  uint64_t disk_bytes = 0;           // whole output directory
+  uint64_t largest_group_bytes = 0;  // inputs and output of the largest tensor
+};
+PlanTotals Totals(const Plan& plan);
+
+// Part `part` of `n_parts`: a contiguous run of items [first, last), balanced by bytes. Parts of a plan can be run
+// separately (by GPUs, ranks or after a stop) and write the same bytes as the whole.
+struct PlanPart {
+  uint64_t first = 0, last = 0;
+};
+std::vector<PlanPart> CutPlan(const Plan& plan, uint32_t n_parts);
+
+// XXH3-128, in hex, of everything that decides output bytes; independent of paths and of the machine.
+std::string PlanHash(const Plan& plan);
+
+}  // namespace gpumerge

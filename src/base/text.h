@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Text for people: sizes, escapes, "did you mean". Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace gpumerge {
+
+// Untrusted text (tensor names, file contents) made safe for a terminal: control characters, bidi controls and invalid
+// UTF-8 become \n, \xNN or \u{...}; at most max_bytes of input, then "...".
+std::string EscapeForTerminal(std::string_view text, size_t max_bytes = 256);
+
+// "1.50 GB", powers of ten. Exact below 1000 bytes.
+std::string FormatBytes(uint64_t bytes);
+
+// "32M" = 32'000'000, "32Mi" = 32 * 2^20, "5G", "512K", "123", an optional trailing "B". nullopt: not a size.
+std::optional<uint64_t> ParseBytes(std::string_view text);
+
+// The candidate closest to `name` when it is close enough to be a typo (edit distance, transpositions count one,
+// '-' equals '_'); "" otherwise.
+std::string_view NearestName(std::string_view name, std::span<const std::string_view> candidates);
+
+// Valid UTF-8 by the Unicode standard (no overlong forms, no surrogates).
+bool IsUtf8(std::string_view text);
+
+}  // namespace gpumerge

@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a parameter is for one tensor: levels, filters and gradients, by mergekit's rules.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "gpumerge/config.h"
+#include "gpumerge/method.h"
+
+namespace gpumerge {
+
+// The levels of one tensor, innermost first (source or model, slice, top). A null pointer is an absent level.
+// For a shared parameter the caller leaves out the model level.
+struct ResolveLevels {
+  const Settings* levels[3] = {nullptr, nullptr, nullptr};
+};
+
+// Where the tensor stands: its name (the input's for per-model parameters, the output's for shared ones) and t in [0, 1]
+// along the layers of its slice (0 outside the layer stack, 1 in a slice of one layer).
+struct ResolvePoint {
+  std::string_view tensor_name;
+  double t = 0;
+};
+
+// Remembers which filters matched something. Index: the ConditionalValue's address.
+class FilterUse {
+ public:
+  void MarkUsed(const ConditionalValue& condition);
+  bool Used(const ConditionalValue& condition) const;
+
+ private:
+  std::vector<const ConditionalValue*> used_;  // sorted
+};
+
+// The value (bools as 0/1, choices as their index), or nullopt when no level has one and the parameter has no default.
+// Types and ranges were checked when the recipe was loaded; interpolated values stay within their neighbours.
+std::optional<double> ResolveParameter(const ParamSpec& spec, const ResolveLevels& levels, const ResolvePoint& point,
+                                       FilterUse* use);
+
+// Whether `filter` matches: "*" or a substring.
+bool FilterMatches(std::string_view filter, std::string_view tensor_name);
+
+}  // namespace gpumerge

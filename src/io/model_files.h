@@ -1,0 +1,72 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds a model (local directory, single .safetensors file, index, or hub cache reference) and reads every header of it.
+// Opens no tensor data. Nothing is trusted: see the errors of each function.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gpumerge/config.h"
+#include "gpumerge/dtype.h"
+#include "gpumerge/error.h"
+
+namespace gpumerge {
+
+// Identity of a file when it was opened, to notice a change later.
+struct FileIdentity {
+  uint64_t device = 0, inode = 0, size_bytes = 0;
+  int64_t mtime_ns = 0, ctime_ns = 0;
+  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
+};
+
+struct WeightFile {
+  std::string path;  // absolute
+  FileIdentity identity;
+  uint64_t data_begin_bytes = 0;
+  std::vector<std::pair<std::string, std::string>> metadata;  // __metadata__
+};
+
+struct ModelTensor {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<uint64_t> shape;
+  uint32_t file = 0;          // index in ModelFiles::files
+  uint64_t offset_bytes = 0;  // from the beginning of the file
+  uint64_t size_bytes = 0;
+};
+
+struct ModelLocation {
+  std::string directory;            // absolute; where config.json and tokenizer files are looked for
+  std::string weights_path;         // absolute; "" = look in the directory. Set when the reference names a file
+  std::string name;                 // last path component, or org/name
+  bool is_hub = false;
+  std::string containment_root;     // absolute; links may not leave it
+  std::string how;                  // how the reference was resolved, one line for the plan
+};
+
+struct ModelFiles {
+  ModelLocation location;
+  std::vector<WeightFile> files;
+  std::vector<ModelTensor> tensors;  // sorted by name, names unique
+  std::optional<std::string> config_json;      // contents; nullopt: there is none
+  std::vector<std::string> side_files;         // names of the other regular files in the directory that a merge may copy
+  std::vector<Diagnostic> warnings;
+  const ModelTensor* Find(std::string_view tensor_name) const;  // nullptr: no such tensor
+};
+
+// Local first, else the hub cache (cache_dir overrides the environment). where: "recipe.yaml:7:5" or "".
+// Throws Error(IN-MISSING, HUB-MISS, REF-*).
+ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_dir, const std::string& where);
+
+// Reads index and headers. Throws Error(IN-*, IX-*, ST-*, PKL-OFF).
+ModelFiles OpenModel(const ModelLocation& location);
+
+// The identity of a path now, following links; nullopt when it cannot be had.
+std::optional<FileIdentity> IdentifyFile(const std::string& path);
+
+}  // namespace gpumerge
