@@ -16,10 +16,11 @@ namespace gpumerge {
 // UTF-8 become \n, \xNN or \u{...}; at most max_bytes of input, then "...".
 std::string EscapeForTerminal(std::string_view text, size_t max_bytes = 256);
 
-// "1.50 GB", powers of ten. Exact below 1000 bytes.
+// "1.50 GB", powers of ten, rounded to nearest. Exact below 1000 bytes ("999 B").
 std::string FormatBytes(uint64_t bytes);
 
-// "32M" = 32'000'000, "32Mi" = 32 * 2^20, "5G", "512K", "123", an optional trailing "B". nullopt: not a size.
+// "32M" = 32'000'000, "32Mi" = 32 * 2^20, "5G", "512K", "123", "1.5G"; any case, an optional space before the unit, an
+// optional trailing "B". nullopt: not a size, not a whole number of bytes, or 2^64 and more.
 std::optional<uint64_t> ParseBytes(std::string_view text);
 
 // The candidate closest to `name` when it is close enough to be a typo (edit distance, transpositions count one,
