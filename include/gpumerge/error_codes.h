@@ -37,6 +37,7 @@ namespace gpumerge {
   X(kYamlDocs, "YAML-DOCS", 3, "not exactly one YAML document")                                              \
   X(kYamlDuplicate, "YAML-DUP", 3, "a key is given twice")                                                   \
   X(kYamlMergeKey, "YAML-MERGE", 3, "the YAML merge key << is not supported")                                \
+  X(kYamlSize, "YAML-SIZE", 3, "a recipe of more than 1 MiB or 100 000 values")                              \
   X(kYamlSyntax, "YAML-SYNTAX", 3, "not valid YAML")                                                         \
   X(kYamlTag, "YAML-TAG", 3, "a YAML tag that is not supported")                                             \
   X(kYamlUtf8, "YAML-UTF8", 3, "the recipe is not clean UTF-8 text")                                         \
