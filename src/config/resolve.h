@@ -1,15 +1,17 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a parameter is for one tensor: levels, filters and gradients, by mergekit's rules.
+// What a parameter is for one tensor: levels, filters and gradients, by mergekit's rules. Also remembers which filters
+// matched anything, to warn of those that did not.
 #pragma once
+
+#include "gpumerge/config.h"
+#include "gpumerge/error.h"
+#include "gpumerge/method.h"
 
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "gpumerge/config.h"
-#include "gpumerge/method.h"
 
 namespace gpumerge {
 
@@ -19,14 +21,14 @@ struct ResolveLevels {
   const Settings* levels[3] = {nullptr, nullptr, nullptr};
 };
 
-// Where the tensor stands: its name (the input's for per-model parameters, the output's for shared ones) and t in [0, 1]
-// along the layers of its slice (0 outside the layer stack, 1 in a slice of one layer).
+// Where the tensor stands: its name (the input's for per-model parameters, the output's for shared ones) and t in [0,
+// 1] along the layers of its slice (0 outside the layer stack, 1 in a slice of one layer).
 struct ResolvePoint {
   std::string_view tensor_name;
   double t = 0;
 };
 
-// Remembers which filters matched something. Index: the ConditionalValue's address.
+// Remembers which filters matched a tensor, by their address: the recipe must stay where it is. Not thread-safe.
 class FilterUse {
  public:
   void MarkUsed(const ConditionalValue& condition);
@@ -38,10 +40,17 @@ class FilterUse {
 
 // The value (bools as 0/1, choices as their index), or nullopt when no level has one and the parameter has no default.
 // Types and ranges were checked when the recipe was loaded; interpolated values stay within their neighbours.
+// use (may be null) learns of every filter on these levels that matches the tensor, whether or not it decided.
 std::optional<double> ResolveParameter(const ParamSpec& spec, const ResolveLevels& levels, const ResolvePoint& point,
                                        FilterUse* use);
 
 // Whether `filter` matches: "*" or a substring.
 bool FilterMatches(std::string_view filter, std::string_view tensor_name);
+
+// The filters of the recipe (none that is absent or "*") that matched no tensor, in file order. Call it when every
+// parameter of every output tensor has been resolved with `use`.
+std::vector<const ConditionalValue*> UnusedFilters(const MergeConfig& config, const FilterUse& use);
+// The same as warnings (CFG-FILTER) that name parameter, filter and place.
+std::vector<Diagnostic> UnusedFilterWarnings(const MergeConfig& config, const FilterUse& use);
 
 }  // namespace gpumerge

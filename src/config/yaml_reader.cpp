@@ -1,0 +1,79 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads the one document of a recipe with yaml-cpp, and turns the parser's complaints into ours.
+#include "src/config/yaml_builder.h"
+#include "src/config/yaml_tree.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <sstream>
+#include <string>
+
+namespace gpumerge {
+namespace {
+
+// Causes that the parser's own words do not make plain.
+std::string SyntaxHelp(std::string_view line, std::string_view rest, std::string_view problem) {
+  const size_t indent_end = line.find_first_not_of(" \t");
+  if (line.substr(0, indent_end).find('\t') != std::string_view::npos)
+    return "the line is indented with a tab; YAML allows only spaces";
+  if (rest.starts_with("*") || problem.find("alias") != std::string_view::npos)
+    return "text that begins with * is an alias in YAML; put it in quotes";
+  if (problem.find("illegal map value") != std::string_view::npos)
+    return "check the indentation, and put text that holds ': ' in quotes";
+  return "";
+}
+
+[[noreturn]] void FailSyntax(const YAML::Exception& exception, MarkReader& marks, Findings& findings) {
+  const size_t line = exception.mark.line > 0 ? static_cast<size_t>(exception.mark.line) : 0;
+  findings.Fail(marks.At(exception.mark),
+                {.code = ErrorCode::kYamlSyntax,
+                 .message = fmt::format("not valid YAML: {}", exception.msg),
+                 .help = SyntaxHelp(marks.Line(line), marks.TextAt(exception.mark), exception.msg)});
+}
+
+bool HasDocumentMarker(std::string_view text) {
+  const size_t first_text = text.find_first_not_of(" \t\r\n");
+  return first_text != std::string_view::npos && text.find("\n---", first_text) != std::string_view::npos;
+}
+
+[[noreturn]] void FailSecondDocument(Location at, std::string_view text, Findings& findings) {
+  if (!HasDocumentMarker(text)) {
+    findings.Fail(at, {.code = ErrorCode::kYamlSyntax,
+                       .message = "not valid YAML: something follows the end of the recipe",
+                       .help = "check the indentation and the brackets above"});
+  }
+  findings.Fail(at,
+                {.code = ErrorCode::kYamlDocs,
+                 .message = "the file holds more than one YAML document",
+                 .expected = "one recipe a file",
+                 .help = "several documents are mergekit-multi recipes, which are not supported yet: write each merge "
+                         "to its own file and run them in order"});
+}
+
+}  // namespace
+
+YamlNode ReadYaml(std::string_view raw_text, Findings& findings) {
+  const std::string_view text = CheckRecipeText(raw_text, findings);
+  MarkReader marks(text);
+  TreeBuilder builder(marks, findings);
+  std::istringstream stream{std::string(text)};
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder))
+      if (builder.n_documents() > 1) FailSecondDocument(builder.document_at(), text, findings);
+  } catch (const YAML::Exception& exception) {
+    FailSyntax(exception, marks, findings);
+  }
+  if (builder.n_documents() == 0) {
+    findings.Fail({1, 1}, {.code = ErrorCode::kYamlDocs,
+                           .message = "the recipe is empty",
+                           .expected = "a mapping with merge_method and models"});
+  }
+  return builder.TakeRoot();
+}
+
+}  // namespace gpumerge
