@@ -1,0 +1,18 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each verb does. Every function may throw Error and returns an exit status.
+#pragma once
+
+#include "src/cli/arguments.h"
+#include "src/cli/messages.h"
+
+namespace gpumerge::cli {
+
+int MergeCommand(const Arguments& arguments, Messages* messages);
+int PlanCommand(const Arguments& arguments, Messages* messages);
+int InspectCommand(const Arguments& arguments, Messages* messages);
+int MethodsCommand(const Arguments& arguments);
+int ErrorsCommand(const Arguments& arguments);
+
+}  // namespace gpumerge::cli

@@ -1,0 +1,117 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The verb and flag tables. Help texts are written for somebody who reads them for the first time.
+#include "src/cli/flags.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gpumerge::cli {
+namespace {
+
+constexpr std::array<VerbSpec, 5> kVerbs{{
+    {Verb::kMerge, "merge", "--config RECIPE [--out DIR] [flags]     (or: gpumerge RECIPE [DIR])",
+     "Merge models by a recipe. `merge` itself may be left out.",
+     "  gpumerge --config configs/ties.yaml                 into ties-merged/\n"
+     "  gpumerge recipe.yaml merged/                        as mergekit-yaml is called\n"
+     "  gpumerge --config recipe.yaml --out merged --seed 7 --memory 4G\n",
+     2},
+    {Verb::kPlan, "plan", "plan --config RECIPE [flags]",
+     "Check a recipe and say what a merge would do, from the files' headers alone.\nReads no weights and writes "
+     "nothing.",
+     "  gpumerge plan --config configs/ties.yaml\n"
+     "  gpumerge plan --config recipe.yaml --json | python3 -m json.tool\n",
+     2},
+    {Verb::kInspect, "inspect", "inspect MODEL [flags]", "Say what a model holds, from its headers alone.",
+     "  gpumerge inspect tests/models/base                  a directory\n"
+     "  gpumerge inspect org/name@main                      the local Hugging Face cache\n"
+     "  gpumerge inspect model.safetensors --json\n",
+     1},
+    {Verb::kMethods, "methods", "methods [NAME]", "List the merge methods, or explain one with its parameters.",
+     "  gpumerge methods\n"
+     "  gpumerge methods ties\n",
+     1},
+    {Verb::kErrors, "errors", "errors [CODE]", "List the error codes and exit statuses, or explain one.",
+     "  gpumerge errors\n"
+     "  gpumerge errors MM-SHAPE\n",
+     1},
+}};
+
+const std::vector<Verb> kRunVerbs{Verb::kMerge, Verb::kPlan};
+const std::vector<Verb> kMergeOnly{Verb::kMerge};
+const std::vector<Verb> kListVerbs{Verb::kMethods, Verb::kErrors};
+const std::vector<Verb> kModelVerbs{Verb::kMerge, Verb::kPlan, Verb::kInspect};
+const std::vector<Verb> kEvery{Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kMethods, Verb::kErrors};
+
+constexpr std::string_view kRecipe = "Recipe and output";
+constexpr std::string_view kOverride = "Instead of the recipe's keys";
+constexpr std::string_view kMachine = "This machine (changes no byte of the output)";
+constexpr std::string_view kTalk = "What is printed";
+
+const std::vector<FlagSpec> kFlags{
+    {"config", "c", "FILE", kRecipe, "the recipe: mergekit's YAML, unchanged", kRunVerbs},
+    {"out", "o", "DIR", kRecipe,
+     "where the merged model goes (default: the recipe's\n`output:`, else NAME-merged for NAME.yaml, in this "
+     "directory)",
+     kRunVerbs},
+    {"overwrite", "", "", kRecipe, "replace an existing output directory", kRunVerbs},
+    {"dry-run", "n", "", kRecipe, "plan only: the same as `gpumerge plan`", kMergeOnly},
+    {"strict", "", "", kRecipe, "treat every warning as an error", kRunVerbs},
+    {"cache-dir", "", "DIR", kRecipe,
+     "Hugging Face cache to find org/name models in (default:\nHF_HUB_CACHE, HF_HOME/hub); nothing is downloaded",
+     kModelVerbs},
+    {"seed", "", "N", kOverride, "`seed:` of the random methods (default 0)", kRunVerbs},
+    {"dtype", "", "TYPE", kOverride, "`dtype:` of the output, e.g. bfloat16; sums are in\nfloat32 whatever it is",
+     kRunVerbs},
+    {"out-dtype", "", "TYPE", kOverride, "`out_dtype:`, which wins over dtype", kRunVerbs},
+    {"shard-size", "", "SIZE", kOverride, "`shard_size:`, the most bytes in one file (default 5G)", kRunVerbs},
+    {"device", "", "NAME", kMachine, "auto, cpu, or reference (scalar and slow, to check\nthe others against)",
+     kRunVerbs},
+    {"threads", "", "N", kMachine, "compute threads (default: one a core)", kRunVerbs},
+    {"memory", "", "SIZE", kMachine,
+     "memory budget, kept: 32M, 4G, 512Mi (default: half of\nwhat is available, at most 1 GB + the largest tensor "
+     "group)",
+     kRunVerbs},
+    {"sync", "", "full|none", kMachine, "none leaves flushing to disk to the system", kMergeOnly},
+    {"quiet", "q", "", kTalk, "only warnings and errors", kRunVerbs},
+    {"verbose", "v", "", kTalk, "also notes on how things were decided", kRunVerbs},
+    {"json", "", "", kTalk, "the result as JSON", {Verb::kMerge, Verb::kPlan, Verb::kInspect}},
+    {"markdown", "", "", kTalk, "the table that the README has", kListVerbs},
+    {"stats", "", "FILE", kTalk, "write what the run measured, as JSON", kMergeOnly},
+    {"log", "", "FILE", kTalk, "append every message to FILE, with the time", kMergeOnly},
+    {"error-format", "", "text|json", kTalk, "json: one line a warning or error, on standard error", kEvery},
+    {"help", "h", "", kTalk, "this text", kEvery},
+    {"version", "", "", kTalk, "the version", kEvery},
+};
+
+}  // namespace
+
+std::span<const VerbSpec> Verbs() { return kVerbs; }
+
+const VerbSpec* FindVerb(std::string_view name) {
+  const auto found =
+      std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbSpec& spec) { return spec.name == name; });
+  return found == kVerbs.end() ? nullptr : &*found;
+}
+
+const VerbSpec& SpecOf(Verb verb) {
+  return *std::find_if(kVerbs.begin(), kVerbs.end(), [&](const VerbSpec& spec) { return spec.verb == verb; });
+}
+
+bool FlagSpec::Takes(Verb verb) const { return std::find(verbs.begin(), verbs.end(), verb) != verbs.end(); }
+
+std::span<const FlagSpec> Flags() { return kFlags; }
+
+const FlagSpec* FindFlag(std::string_view name) {
+  const auto found =
+      std::find_if(kFlags.begin(), kFlags.end(), [&](const FlagSpec& flag) { return flag.name == name; });
+  return found == kFlags.end() ? nullptr : &*found;
+}
+
+std::string RawFlags::Get(std::string_view name) const {
+  const auto found = given.find(name);
+  return found == given.end() ? std::string() : found->second;
+}
+
+}  // namespace gpumerge::cli

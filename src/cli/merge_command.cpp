@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// `gpumerge` and `gpumerge plan`: recipe, plan, run, summary.
+#include "src/base/text.h"
+#include "src/cli/commands.h"
+#include "src/cli/json_text.h"
+#include "src/cli/progress.h"
+#include "src/cli/signals.h"
+#include "src/plan/explain.h"
+
+#include "gpumerge/merge.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpumerge::cli {
+namespace {
+
+Plan MakePlan(const Arguments& arguments) {
+  std::vector<Diagnostic> warnings;
+  MergeConfig config = LoadConfig(arguments.recipe, &warnings);
+  if (arguments.plan.strict && !warnings.empty()) throw Error(std::move(warnings));
+  ApplyOverrides(arguments.overrides, &config);
+  Plan plan = PlanMerge(config, arguments.plan);
+  // The recipe's warnings belong in the output's report beside the plan's own.
+  plan.warnings.insert(plan.warnings.begin(), warnings.begin(), warnings.end());
+  return plan;
+}
+
+// Opened before the merge, because a merge that cannot say what it measured should not run for an hour first.
+class StatsFile {
+ public:
+  explicit StatsFile(const std::string& path) : path_(path), file_(nullptr, &std::fclose) {
+    if (path_.empty()) return;
+    file_.reset(std::fopen(path_.c_str(), "we"));
+    if (!file_) Fail();
+  }
+  void Write(const RunStats& stats) {
+    if (!file_) return;
+    const std::string text = StatsAsJson(stats);
+    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0) Fail();
+  }
+
+ private:
+  [[noreturn]] void Fail() const {
+    throw Error({ErrorCode::kOutIo, fmt::format("the statistics file {} cannot be written", path_), path_,
+                 std::strerror(errno), "", ""});
+  }
+  std::string path_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+};
+
+std::string Count(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string Summary(const Plan& plan, const RunStats& stats) {
+  const Progress& totals = stats.totals;
+  std::string text = fmt::format(
+      "merged {} with {}: {}\n"
+      "  {}, {} written in {:.2f} s ({})\n"
+      "  device {}; memory {} of {} allowed\n"
+      "  seed {}; {}\n",
+      Count(plan.models.size(), "model"), plan.method, EscapeForTerminal(stats.output_dir, 4096),
+      Count(totals.tensors_done, "tensor"), FormatBytes(totals.bytes_written), totals.elapsed_seconds,
+      FormatRates(totals), stats.device, FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes),
+      plan.seed, Count(plan.warnings.size(), "warning"));
+  if (stats.slerp_lerp_tensors > 0)
+    text += fmt::format("  slerp: {} of {} tensors were nearly parallel and interpolated linearly\n",
+                        stats.slerp_lerp_tensors, stats.slerp_tensors);
+  return text;
+}
+
+void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages) {
+  for (const Diagnostic& warning : plan.warnings) messages->Warning(warning);
+  messages->Note(fmt::format("merging {} with {} into {} ({})", Count(plan.models.size(), "model"), plan.method,
+                             plan.output_dir, plan.output_dir_why));
+  for (const PlanModel& model : plan.models)
+    messages->Detail(fmt::format("model {}: {}", model.reference, model.directory));
+  for (const std::string& note : plan.notes) messages->Detail("note: " + note);
+  messages->Detail(fmt::format("device {} ({}); memory budget {}, {} needed; {} to read, {} of them again",
+                               estimate.device, estimate.device_why, FormatBytes(estimate.memory_budget_bytes),
+                               FormatBytes(estimate.memory_needed_bytes), FormatBytes(estimate.bytes_read),
+                               FormatBytes(estimate.bytes_read_again)));
+}
+
+}  // namespace
+
+int PlanCommand(const Arguments& arguments, Messages*) {
+  const Plan plan = MakePlan(arguments);
+  const RunEstimate estimate = EstimateRun(plan, arguments.run);
+  PrintResult(arguments.json ? PlanToJson(plan, estimate) : ExplainPlan(plan, estimate));
+  return 0;
+}
+
+int MergeCommand(const Arguments& arguments, Messages* messages) {
+  const Plan plan = MakePlan(arguments);
+  Announce(plan, EstimateRun(plan, arguments.run), messages);
+  StatsFile stats_file(arguments.stats_file);
+  CatchStopSignals();
+  ProgressPrinter printer(messages, arguments.quiet);
+  RunOptions options = arguments.run;
+  options.on_progress = [&](const Progress& progress) {
+    printer.Update(progress);
+    return StopSignal() == 0;
+  };
+  const RunStats stats = RunMerge(plan, options);
+  messages->EndRedraw();
+  stats_file.Write(stats);
+  if (!arguments.quiet) PrintResult(Summary(plan, stats));
+  return 0;
+}
+
+}  // namespace gpumerge::cli
