@@ -3,7 +3,10 @@
 //
 // A JSON file kept as text: values can be read, and single values replaced, while every other byte (key order, number
 // spelling such as 1e-05, unknown keys, Infinity) stays as it was. For config.json; not for safetensors headers.
+// Distinct documents may be used from distinct threads.
 #pragma once
+
+#include "src/io/json_scan.h"
 
 #include <cstdint>
 #include <optional>
@@ -15,7 +18,7 @@ namespace gpumerge {
 
 class JsonDocument {
  public:
-  // Throws Error(JSON-SYNTAX, JSON-DUP). NaN, Infinity and -Infinity are accepted, as Python writes them.
+  // Throws Error(JSON-SYNTAX, JSON-DUP, ST-LIMIT). NaN, Infinity and -Infinity are accepted, as Python writes them.
   JsonDocument(std::string text, std::string file);
 
   const std::string& text() const { return text_; }
@@ -33,12 +36,24 @@ class JsonDocument {
   std::vector<std::string> Keys(const std::vector<std::string>& path) const;
 
   // Replaces the value at path, or appends the key to its (existing) parent object, in the file's own indentation.
-  // raw_value is JSON text.
+  // raw_value is JSON text. Throws Error(CFG-JSON) when the parent is not an object.
   void SetRaw(const std::vector<std::string>& path, std::string_view raw_value);
 
  private:
+  const JsonNode* Find(const std::vector<std::string>& path, size_t n_keys) const;
+  std::string_view Text(const JsonNode& node) const;
+  std::string KeyOf(const JsonNode& node) const;
+  size_t IndexOf(const JsonNode& node) const;
+  std::string EntryText(const JsonNode& object, std::string_view key, std::string_view raw_value) const;
+  std::string EmptyObjectText(const JsonNode& object, std::string_view entry) const;
+  void Splice(size_t begin, size_t end, std::string_view replacement);
+
   std::string text_;
   std::string file_;
+  std::vector<JsonNode> nodes_;
 };
+
+// Text as a JSON string with its quotes. It must be UTF-8.
+std::string QuoteJson(std::string_view text);
 
 }  // namespace gpumerge

@@ -1,0 +1,186 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// System calls with their errors.
+#include "src/io/output_files.h"
+
+#include "gpumerge/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <fcntl.h>
+#include <filesystem>
+#include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace gpumerge {
+namespace {
+
+[[noreturn]] void ThrowOutput(std::string_view what, int error_number, const std::string& path) {
+  const bool is_full = error_number == ENOSPC || error_number == EDQUOT;
+  throw Error({.code = ErrorCode::kOutIo,
+               .message = fmt::format("{}: {}", what, ErrnoText(error_number)),
+               .where = path,
+               .found = {},
+               .expected = {},
+               .help = is_full ? "free some space, or write to another disk with --out" : ""});
+}
+
+UniqueFd Open(const std::string& path, int flags, std::string_view what) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd) ThrowOutput(what, errno, path);
+  return fd;
+}
+
+// What the holder of a lock wrote about itself, e.g. "pid 4711 on host x since 2026-01-31 12:00:00 UTC".
+std::string DescribeThisRun() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host = {'?'};
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::array<char, 32> since{};
+  std::strftime(since.data(), since.size(), "%Y-%m-%d %H:%M:%S UTC", &utc);
+  return fmt::format("pid {} on host {} since {}\n", ::getpid(), host.data(), since.data());
+}
+
+[[noreturn]] void ThrowLocked(int fd, const std::string& path) {
+  std::array<char, 512> holder{};
+  const ssize_t size = ::pread(fd, holder.data(), holder.size(), 0);
+  std::string text(holder.data(), size > 0 ? static_cast<size_t>(size) : 0);
+  text.erase(std::min(text.find('\n'), text.size()));
+  throw Error({.code = ErrorCode::kOutLocked,
+               .message = fmt::format("another run writes this output{}{}", text.empty() ? "" : ": ", text),
+               .where = path,
+               .found = {},
+               .expected = {},
+               .help = "wait for it to end or stop it; the lock ends with that process"});
+}
+
+// The lock file may have been removed, by the run that ended, between our open and our flock.
+bool IsStillNamed(int fd, const std::string& path) {
+  struct stat ours {
+  }, named{};
+  return ::fstat(fd, &ours) == 0 && ::lstat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+         ours.st_ino == named.st_ino;
+}
+
+}  // namespace
+
+UniqueFd CreateNewFile(const std::string& path) {
+  return Open(path, O_WRONLY | O_CREAT | O_EXCL, "cannot create an output file");
+}
+
+UniqueFd OpenForWriting(const std::string& path) { return Open(path, O_WRONLY, "cannot open an output file"); }
+
+void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
+  if (size_bytes == 0) return;
+  // Not posix_fallocate: where the file system cannot reserve, the C library would write to every block instead.
+  int status = 0;
+  do {
+    status = ::fallocate(fd, 0, 0, static_cast<off_t>(size_bytes));
+  } while (status != 0 && errno == EINTR);
+  if (status == 0) return;
+  if (errno == ENOSPC || errno == EDQUOT) {
+    throw Error({.code = ErrorCode::kOutSpace,
+                 .message = fmt::format("cannot reserve the output's space: {}", ErrnoText(errno)),
+                 .where = path,
+                 .found = {},
+                 .expected = fmt::format("{} bytes", size_bytes),
+                 .help = "free some space, or write to another disk with --out"});
+  }
+  if (errno != EOPNOTSUPP && errno != ENOSYS) ThrowOutput("cannot reserve the output's space", errno, path);
+  if (::ftruncate(fd, static_cast<off_t>(size_bytes)) != 0) ThrowOutput("cannot set the output's size", errno, path);
+}
+
+void SyncFile(int fd, const std::string& path) {
+  // Never retried: after a failed fsync the kernel may call lost pages clean.
+  if (::fsync(fd) != 0) ThrowOutput("cannot make the output durable", errno, path);
+}
+
+void SyncDirectory(const std::string& path) {
+  const UniqueFd fd = Open(path, O_RDONLY | O_DIRECTORY, "cannot open the directory to make it durable");
+  // Some network file systems have no fsync for directories, and nothing better to offer.
+  if (::fsync(fd.get()) != 0 && errno != EINVAL) ThrowOutput("cannot make the directory durable", errno, path);
+}
+
+void MakeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0777) != 0) ThrowOutput("cannot create the output directory", errno, path);
+}
+
+std::vector<std::string> MakeDirectories(const std::string& path) {
+  std::vector<std::string> missing;
+  std::error_code ignored;
+  for (std::filesystem::path at = path; !std::filesystem::exists(at, ignored); at = at.parent_path())
+    missing.push_back(at.string());
+  std::reverse(missing.begin(), missing.end());
+  for (size_t i = 0; i < missing.size(); ++i) {
+    try {
+      MakeDirectory(missing[i]);
+    } catch (...) {
+      while (i-- > 0) ::rmdir(missing[i].c_str());
+      throw;
+    }
+  }
+  return missing;
+}
+
+void RemoveTree(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) ThrowOutput("cannot remove", error.value(), path);
+}
+
+bool RenameDirectory(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return true;
+  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return false;
+  ThrowOutput("cannot give the output its name", errno, to);
+}
+
+bool ExchangeNames(const std::string& a, const std::string& b) {
+  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP) return false;
+  ThrowOutput("cannot replace the old output", errno, b);
+}
+
+void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
+  for (size_t i = 0; i < moves.size(); ++i) {
+    if (::rename(moves[i].first.c_str(), moves[i].second.c_str()) == 0) continue;
+    const int error_number = errno;
+    const std::string& path = moves[i].second;
+    while (i-- > 0) {
+      if (::rename(moves[i].second.c_str(), moves[i].first.c_str()) != 0)
+        ThrowOutput("cannot undo a half-published output", errno, moves[i].second);
+    }
+    ThrowOutput("cannot move the output into place", error_number, path);
+  }
+}
+
+OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
+  do {
+    fd_ = Open(path_, O_RDWR | O_CREAT, "cannot create the output's lock file");
+    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) ThrowLocked(fd_.get(), path_);
+      if (errno == ENOSYS || errno == ENOLCK || errno == EOPNOTSUPP) return;
+      ThrowOutput("cannot lock the output", errno, path_);
+    }
+  } while (!IsStillNamed(fd_.get(), path_));
+  is_held_ = true;
+  // Only for the message that another run shows: a full disk must not fail here.
+  const std::string text = DescribeThisRun();
+  if (::ftruncate(fd_.get(), 0) == 0 && ::pwrite(fd_.get(), text.data(), text.size(), 0) < 0) return;
+}
+
+OutputLock::~OutputLock() {
+  // Removed while it is held: whoever opened it before finds that it has lost its name and starts again.
+  ::unlink(path_.c_str());
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,200 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What may be an output directory. Directories are compared by device and inode, so that links and bind mounts cannot
+// hide an overlap.
+#include "src/io/output_target.h"
+
+#include "src/base/file.h"
+#include "src/io/output_dir.h"
+
+#include "gpumerge/error.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <utility>
+
+namespace gpumerge {
+namespace {
+
+namespace fs = std::filesystem;
+
+using DirectoryId = std::pair<dev_t, ino_t>;
+
+[[noreturn]] void Throw(ErrorCode code, std::string message, std::string where, std::string help) {
+  throw Error({.code = code,
+               .message = std::move(message),
+               .where = std::move(where),
+               .found = {},
+               .expected = {},
+               .help = std::move(help)});
+}
+
+[[noreturn]] void ThrowLook(const std::string& path, int error_number) {
+  Throw(ErrorCode::kOutIo, fmt::format("cannot look at the output's place: {}", ErrnoText(error_number)), path, {});
+}
+
+std::optional<DirectoryId> Identify(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  return DirectoryId{status.st_dev, status.st_ino};
+}
+
+// Of a resolved path and all its parents, as far as they exist.
+std::vector<DirectoryId> IdentifyWithParents(const fs::path& path) {
+  std::vector<DirectoryId> ids;
+  for (fs::path at = path;; at = at.parent_path()) {
+    if (const auto id = Identify(at)) ids.push_back(*id);
+    if (at == at.parent_path()) return ids;
+  }
+}
+
+bool Contains(const std::vector<DirectoryId>& ids, const std::optional<DirectoryId>& id) {
+  return id && std::find(ids.begin(), ids.end(), *id) != ids.end();
+}
+
+bool IsMountPoint(const std::string& path) {
+  struct statx status {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status) != 0) return false;
+  if (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) return status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+  const auto own = Identify(path), parent = Identify(fs::path(path).parent_path());
+  return own && parent && own->first != parent->first;
+}
+
+bool IsWorkingDirectory(const std::string& path) {
+  const auto id = Identify(path);
+  return id && id == Identify(".");
+}
+
+fs::path NearestExisting(fs::path path) {
+  std::error_code ignored;
+  while (!fs::exists(path, ignored) && path != path.parent_path()) path = path.parent_path();
+  return path;
+}
+
+// --overwrite deletes a whole directory: never one that the user lives in, or a repository with its history.
+void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>& entries) {
+  const auto target = Identify(places.target);
+  const char* home = std::getenv("HOME");
+  std::error_code error;
+  const fs::path working = fs::current_path(error);
+  const bool has_working = !error && Contains(IdentifyWithParents(working), target);
+  const fs::path home_path = home == nullptr ? fs::path() : fs::weakly_canonical(home, error);
+  const bool has_home = !home_path.empty() && !error && Contains(IdentifyWithParents(home_path), target);
+  const bool has_git = std::binary_search(entries.begin(), entries.end(), ".git");
+  if (!has_working && !has_home && !has_git) return;
+  Throw(ErrorCode::kOutExists,
+        fmt::format("--overwrite would delete {}", has_working ? "the working directory"
+                                                   : has_home  ? "the home directory"
+                                                               : "a git repository"),
+        places.target, "choose another --out, or remove the directory yourself");
+}
+
+}  // namespace
+
+OutputPlaces FindOutputPlaces(const std::string& target) {
+  std::error_code error;
+  fs::path resolved = fs::absolute(target, error);
+  if (!error) resolved = fs::weakly_canonical(resolved, error);
+  if (error || target.empty()) ThrowLook(target, target.empty() ? ENOENT : error.value());
+  if (!resolved.has_filename()) resolved = resolved.parent_path();
+  if (!resolved.has_filename()) Throw(ErrorCode::kOutExists, "the root directory cannot be an output", target, {});
+
+  OutputPlaces places;
+  places.target = resolved.string();
+  places.in_place = IsMountPoint(places.target) || IsWorkingDirectory(places.target);
+  places.parent = places.in_place ? places.target : resolved.parent_path().string();
+  const std::string name = places.in_place ? std::string() : "." + resolved.filename().string();
+  const std::string stem = (fs::path(places.parent) / (name + ".gpumerge")).string();
+  places.staging = stem + "-tmp";
+  places.old = stem + "-old";
+  places.lock = stem + ".lock";
+  return places;
+}
+
+std::vector<std::string> EntryNames(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator at(directory, error);
+  if (error == std::errc::no_such_file_or_directory) return names;
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) names.push_back(at->path().filename().string());
+  if (error) ThrowLook(directory, error.value());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> OutputEntries(const OutputPlaces& places) {
+  std::vector<std::string> names = EntryNames(places.target);
+  if (places.in_place)
+    std::erase_if(names, [](const std::string& name) { return name.starts_with(".gpumerge") || name == "lost+found"; });
+  return names;
+}
+
+void CheckOutputTarget(const std::string& target, bool overwrite) {
+  const OutputPlaces places = FindOutputPlaces(target);
+  const fs::path nearest = NearestExisting(places.target);
+  struct stat status {};
+  if (::lstat(places.target.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+    Throw(ErrorCode::kOutExists, "the output exists and is not a directory", places.target, "choose another --out");
+  std::error_code ignored;
+  if (!fs::is_directory(nearest, ignored)) ThrowLook(nearest.string(), ENOTDIR);
+  const fs::path written = nearest == places.target ? fs::path(places.parent) : nearest;
+  if (::access(written.c_str(), W_OK | X_OK) != 0)
+    Throw(ErrorCode::kOutIo, fmt::format("cannot write the output here: {}", ErrnoText(errno)), written.string(),
+          "choose another --out");
+
+  const std::vector<std::string> entries = OutputEntries(places);
+  if (entries.empty()) return;
+  if (overwrite) return CheckMayReplace(places, entries);
+  throw Error(
+      {.code = ErrorCode::kOutExists,
+       .message = "the output directory is not empty",
+       .where = places.target,
+       .found = fmt::format("{} entr{}, e.g. {}", entries.size(), entries.size() == 1 ? "y" : "ies", entries[0]),
+       .expected = "no such directory, or an empty one",
+       .help = "--overwrite replaces the whole directory; or choose another --out"});
+}
+
+void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs) {
+  const OutputPlaces places = FindOutputPlaces(target);
+  const std::vector<DirectoryId> output_chain = IdentifyWithParents(places.target);
+  const auto output = Identify(places.target);
+  std::vector<Diagnostic> problems;
+  for (const std::string& dir : input_dirs) {
+    std::error_code error;
+    const fs::path input_path = fs::canonical(dir, error);
+    if (error) Throw(ErrorCode::kInMissing, fmt::format("cannot look at the input: {}", error.message()), dir, {});
+    const auto input = Identify(input_path);
+    const bool is_inside = Contains(output_chain, input);
+    const bool contains = Contains(IdentifyWithParents(input_path), output);
+    if (!is_inside && !contains) continue;
+    const char* relation = is_inside && contains ? "is" : is_inside ? "lies inside" : "contains";
+    problems.push_back({.code = ErrorCode::kOutInInput,
+                        .message = fmt::format("the output directory {} an input", relation),
+                        .where = places.target,
+                        .found = fmt::format("input {}", dir),
+                        .expected = "an output apart from every input",
+                        .help = "choose another --out"});
+  }
+  if (!problems.empty()) throw Error(std::move(problems));
+}
+
+uint64_t FreeDiskBytes(const std::string& target) {
+  const OutputPlaces places = FindOutputPlaces(target);
+  const std::string nearest = NearestExisting(places.parent).string();
+  struct statvfs status {};
+  if (::statvfs(nearest.c_str(), &status) != 0) ThrowLook(nearest, errno);
+  return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,31 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where an output directory, its staging directory and its lock are, all links resolved. Looks only, changes nothing.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gpumerge {
+
+struct OutputPlaces {
+  std::string target;   // absolute, links resolved; need not exist
+  std::string parent;   // of staging and lock: what has to be durable after publishing
+  std::string staging;  // where the output grows
+  std::string old;      // where an old output goes while it is replaced
+  std::string lock;
+  // The target is a mount point, which cannot be renamed, or the working directory, which would be lost to its shell:
+  // staging lies inside it and files are moved one by one.
+  bool in_place = false;
+};
+
+// Throws Error(OUT-IO, OUT-EXISTS) when the target cannot be a directory of its own.
+OutputPlaces FindOutputPlaces(const std::string& target);
+
+// Names in a directory, sorted; empty if it does not exist. Throws Error(OUT-IO).
+std::vector<std::string> EntryNames(const std::string& directory);
+// Those in the target, without what belongs to gpumerge or the file system itself.
+std::vector<std::string> OutputEntries(const OutputPlaces& places);
+
+}  // namespace gpumerge
