@@ -3,6 +3,7 @@
 //
 // The only file that sees CLI11. It cuts the command line into pieces; messages and exit status are ours.
 #include "src/cli/flags.h"
+#include "src/cli/values.h"
 
 #include "gpumerge/error.h"
 
@@ -10,33 +11,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace gpumerge::cli {
 namespace {
 
-Error UsageError(std::string message, std::string help) {
-  return Error({ErrorCode::kUsage, std::move(message), "", "", "", std::move(help)});
+[[noreturn]] void Fail(std::string message, std::string help) {
+  throw Error(UsageProblem(std::move(message), std::move(help)));
 }
 
 // `--out --overwrite` would otherwise make a directory called "--overwrite".
 void CheckValue(const FlagSpec& flag, const std::string& value) {
   if (value.starts_with("--"))
-    throw UsageError(
-        fmt::format("--{} needs a value: {}", flag.name, flag.value),
-        fmt::format("\"{}\" follows it, which looks like a flag; a path can be written ./{}", value, value));
+    Fail(fmt::format("--{} needs a value: {}", flag.name, flag.value),
+         fmt::format("\"{}\" follows it, which looks like a flag; a path can be written ./{}", value, value));
   if (value.empty())
-    throw UsageError(fmt::format("--{} is given an empty value", flag.name),
-                     fmt::format("write --{} {}, or leave it out", flag.name, flag.value));
+    Fail(fmt::format("--{} is given an empty value", flag.name),
+         fmt::format("write --{} {}, or leave it out", flag.name, flag.value));
 }
 
 // CLI11's message begins with the flag's name, which is all that is used of it.
-Error FlagError(Verb verb, std::string_view message) {
+[[noreturn]] void FailAs(Verb verb, std::string_view message) {
   const size_t begin = std::min(message.find_first_not_of('-'), message.size());
   const FlagSpec* flag = FindFlag(message.substr(begin, message.find_first_of(": ", begin) - begin));
   const std::string help = fmt::format("`gpumerge {} --help` lists the flags", SpecOf(verb).name);
-  if (flag == nullptr) return UsageError(std::string(message), help);
-  if (flag->value.empty()) return UsageError(fmt::format("--{} takes no value", flag->name), help);
-  return UsageError(fmt::format("--{} needs a value: {}", flag->name, flag->value), help);
+  if (flag == nullptr) Fail(std::string(message), help);
+  if (flag->value.empty()) Fail(fmt::format("--{} takes no value", flag->name), help);
+  Fail(fmt::format("--{} needs a value: {}", flag->name, flag->value), help);
 }
 
 struct Slot {
@@ -63,7 +64,7 @@ void Collect(const Slot& slot, RawFlags* raw) {
   const FlagSpec& flag = *slot.flag;
   if (!flag.value.empty()) {
     if (slot.values.size() > 1)
-      throw UsageError(fmt::format("--{} is given {} times", flag.name, slot.values.size()), "give it once");
+      Fail(fmt::format("--{} is given {} times", flag.name, slot.values.size()), "give it once");
     CheckValue(flag, slot.values.front());
   }
   raw->given.emplace(flag.name, flag.value.empty() ? std::string() : slot.values.front());
@@ -84,7 +85,7 @@ RawFlags ParseFlags(Verb verb, const std::vector<std::string>& arguments) {
   try {
     app.parse(std::move(reversed));
   } catch (const CLI::ParseError& error) {
-    throw FlagError(verb, error.what());
+    FailAs(verb, error.what());
   }
 
   RawFlags raw;
