@@ -23,15 +23,26 @@ inline constexpr uint64_t kBlockElems = 4096;
 // One pass over all inputs of a tensor. Select reads its tensor twice when the tensor is streamed, the others once.
 enum class PassKind : uint8_t { kSelect, kReduce, kMap };
 
+enum class ReduceOp : uint8_t { kSum, kMax };
+
 struct PassInfo {
   PassKind kind;
-  uint32_t n_values = 0;  // kSelect: selections made; kReduce: sums per block of 4096 elements
+  uint32_t n_values = 0;  // kSelect: selections made; kReduce: values reduced
+  ReduceOp op = ReduceOp::kSum;
 };
 
 // How many times a pass reads the whole tensor when the tensor does not stay in memory.
 constexpr uint32_t ReadsOf(PassKind kind) { return kind == PassKind::kSelect ? 2 : 1; }
 
 using PassList = std::vector<PassInfo>;
+
+// An exactly-k selection of one model's elements in two words: every key (31 magnitude bits) above the threshold and, of
+// those equal to it, the ones at a flat index below tie_end. Ties go to the lowest indices, so the kept ones end at one
+// index, and the merging pass is elementwise on every device.
+struct Selection {
+  uint32_t threshold_bits = 0;
+  uint64_t tie_end = 0;
+};
 
 struct JobInput {
   DType dtype = DType::kF32;

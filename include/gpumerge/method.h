@@ -28,15 +28,15 @@ enum class ParamScope : uint8_t {
 enum class ParamEffect : uint8_t { kUsed, kNone };  // kNone: accepted for mergekit's sake, explained, ignored
 
 struct ParamSpec {
-  std::string_view name;
+  std::string_view name{};
   ParamType type = ParamType::kFloat;
   ParamScope scope = ParamScope::kShared;
-  std::optional<double> default_value;  // nullopt: required. kBool: 0 or 1. kChoice: index into choices
+  std::optional<double> default_value{};  // nullopt: required. kBool: 0 or 1. kChoice: index into choices
   double min = 0;                       // inclusive; for kFloat
   double max = 0;
-  std::span<const std::string_view> choices;  // for kChoice; "true" and "false" also match YAML booleans
+  std::span<const std::string_view> choices{};  // for kChoice; "true" and "false" also match YAML booleans
   ParamEffect effect = ParamEffect::kUsed;
-  std::string_view help;
+  std::string_view help{};
 };
 
 enum class BaseUse : uint8_t {
@@ -45,14 +45,14 @@ enum class BaseUse : uint8_t {
 };
 
 struct MethodInfo {
-  std::string_view name;       // as in `merge_method:`
-  std::string_view summary;    // one line
-  std::string_view formula;    // plain ASCII
-  std::string_view reference;  // paper or source
+  std::string_view name{};       // as in `merge_method:`
+  std::string_view summary{};    // one line
+  std::string_view formula{};    // plain ASCII
+  std::string_view reference{};  // paper or source
   BaseUse base = BaseUse::kOrdinaryInput;
   uint32_t min_models = 1;  // inputs besides the base when base is kRequired, else all inputs
   uint32_t max_models = kMaxModels;
-  std::span<const ParamSpec> params;
+  std::span<const ParamSpec> params{};
 };
 
 // A problem that only the resolved parameters of one tensor show, e.g. weights that sum to zero. Also see MethodRow::check.

@@ -1,0 +1,109 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+#include "src/cpu/cpu_job.h"
+
+#include <algorithm>
+
+namespace gpumerge {
+namespace {
+
+// The highest bin b such that at least `wanted` keys lie in bins >= b; *wanted becomes how many of that bin are kept.
+uint32_t ThresholdBin(std::span<const uint64_t> histogram, uint64_t* wanted) {
+  size_t bin = histogram.size();
+  uint64_t above = 0;
+  while (bin > 0) {
+    --bin;
+    if (above + histogram[bin] >= *wanted) break;
+    above += histogram[bin];
+  }
+  *wanted -= above;
+  return static_cast<uint32_t>(bin);
+}
+
+constexpr uint32_t kNoKey = 0xffffffffu;  // above every key: nothing is kept
+
+}  // namespace
+
+CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
+    : passes_(passes),
+      views_(passes.size()),
+      selects_(passes.size()),
+      block_sums_(passes.size()),
+      sums_(passes.size()),
+      findings_(job.inputs.size() + 1) {
+  const uint64_t n_blocks = (job.n_elems + kBlockElems - 1) / kBlockElems;
+  for (size_t p = 0; p < passes.size(); ++p) {
+    const uint32_t n = passes[p].n_values;
+    if (passes[p].kind == PassKind::kSelect) {
+      selects_[p] = {std::vector<Selection>(n), std::vector<uint64_t>(n), std::vector<uint32_t>(n),
+                     std::vector<uint64_t>(n),  std::vector<uint64_t>(n), 0};
+      views_[p].selections = selects_[p].selections.data();
+      views_[p].wanted = selects_[p].wanted.data();
+      views_[p].high_bins = selects_[p].high_bins.data();
+    } else if (passes[p].kind == PassKind::kReduce) {
+      block_sums_[p].resize(n_blocks * n);
+      sums_[p].resize(n);
+      views_[p].sums = sums_[p].data();
+    }
+  }
+}
+
+void CpuJobState::EndHighCount(uint32_t pass, std::span<const uint64_t> histogram) {
+  SelectProgress& select = selects_[pass];
+  for (size_t m = 0; m < select.wanted.size(); ++m) {
+    select.wanted_in_bin[m] = select.wanted[m];
+    select.high_bins[m] = ThresholdBin(histogram.subspan(m * kHighBins, kHighBins), &select.wanted_in_bin[m]);
+  }
+}
+
+void CpuJobState::EndLowCount(uint32_t pass, std::span<const uint64_t> histogram) {
+  SelectProgress& select = selects_[pass];
+  for (size_t m = 0; m < select.wanted.size(); ++m) {
+    if (select.wanted[m] == 0) {
+      select.selections[m] = {kNoKey, 0};
+      continue;
+    }
+    const std::span<const uint64_t> bins = histogram.subspan(m * kLowBins, kLowBins);
+    uint64_t wanted = select.wanted_in_bin[m];
+    const uint32_t low = ThresholdBin(bins, &wanted);
+    select.selections[m] = {select.high_bins[m] << kLowKeyBits | low, ~uint64_t{0}};
+    select.ties_left[m] = wanted == bins[low] ? 0 : wanted;  // when all ties are kept there is no last one to find
+  }
+}
+
+void CpuJobState::EndReduce(uint32_t pass) {
+  const uint32_t n_values = passes_[pass].n_values;
+  const bool is_sum = passes_[pass].op == ReduceOp::kSum;
+  std::vector<double>& level = block_sums_[pass];
+  size_t n = level.size() / n_values;
+  if (n == 0) return;  // an empty tensor: sums stay 0
+  const auto value = [&](size_t block, uint32_t v) -> double& { return level[block * n_values + v]; };
+  while (n > 1) {
+    for (uint32_t v = 0; v < n_values; ++v) {
+      for (size_t pair = 0; pair < n / 2; ++pair) {
+        const double a = value(2 * pair, v), b = value(2 * pair + 1, v);
+        value(pair, v) = is_sum ? a + b : std::max(a, b);
+      }
+      if (n % 2 == 1) value(n / 2, v) = value(n - 1, v);
+    }
+    n = (n + 1) / 2;
+  }
+  std::copy_n(level.begin(), n_values, sums_[pass].begin());
+}
+
+void CpuJobState::AddFindings(std::span<const RangeFinding> range) {
+  for (size_t i = 0; i < findings_.size(); ++i) {
+    findings_[i].first_index = std::min(findings_[i].first_index, range[i].first_index);
+    findings_[i].count += range[i].count;
+    findings_[i].largest_finite = std::max(findings_[i].largest_finite, range[i].largest_finite);
+  }
+}
+
+std::optional<NonFinite> CpuJobState::Merged(size_t finding) const {
+  const RangeFinding& found = findings_[finding];
+  if (found.count == 0) return std::nullopt;
+  return NonFinite{found.first_index, found.count, found.largest_finite};
+}
+
+}  // namespace gpumerge

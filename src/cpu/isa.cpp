@@ -1,0 +1,55 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+#include "src/cpu/isa.h"
+
+#include "gpumerge/error.h"
+
+namespace gpumerge {
+namespace {
+
+bool CpuRuns(std::string_view isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+  const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                  __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
+                  __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("movbe");
+  if (isa == "x86-64-v2") return v2;
+  if (isa == "x86-64-v3") return v3;
+  if (isa == "x86-64-v4")
+    return v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+#endif
+  return isa == "baseline";
+}
+
+}  // namespace
+
+std::vector<const CpuIsaMethods*> UsableIsas() {
+  std::vector<const CpuIsaMethods*> usable;
+  for (const CpuIsaMethods& isa : CpuMethodFiles())
+    if (CpuRuns(isa.isa)) usable.push_back(&isa);
+  if (usable.empty())
+    throw Error({.code = ErrorCode::kDeviceUnavailable,
+                 .message = "this processor is older than gpumerge's CPU code needs",
+                 .expected = "at least x86-64-v2 (SSE4.2)",
+                 .help = "use --device reference"});
+  return usable;
+}
+
+const CpuIsaMethods& ChooseIsa(const std::string& max_isa) {
+  const std::vector<const CpuIsaMethods*> usable = UsableIsas();
+  if (max_isa.empty()) return *usable.back();
+  std::string names;
+  for (const CpuIsaMethods* isa : usable) {
+    if (isa->isa == max_isa) return *isa;
+    names += (names.empty() ? "" : ", ") + std::string(isa->isa);
+  }
+  throw Error({.code = ErrorCode::kDeviceUnavailable,
+               .message = "the instruction set " + max_isa + " cannot be used on this processor",
+               .expected = names});
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,22 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which instruction sets this processor has, as x86-64 psABI levels.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "src/cpu/range.h"
+
+namespace gpumerge {
+
+// Of the instruction sets that were compiled, the ones that this CPU runs; the least demanding first, never empty.
+// Throws Error(DEV-NONE) when there is none.
+std::vector<const CpuIsaMethods*> UsableIsas();
+
+// The best one up to max_isa ("" = no limit). Throws Error(DEV-NONE) when max_isa is unknown or cannot run here.
+const CpuIsaMethods& ChooseIsa(const std::string& max_isa);
+
+}  // namespace gpumerge
