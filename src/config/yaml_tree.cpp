@@ -14,6 +14,12 @@ const YamlNode* YamlNode::Find(std::string_view key) const {
   return nullptr;
 }
 
+YamlNode* YamlNode::Find(std::string_view key) {
+  for (size_t i = 0; i < keys.size(); ++i)
+    if (keys[i].text == key) return &items[i];
+  return nullptr;
+}
+
 std::string Describe(const YamlNode& node) {
   switch (node.kind) {
     case YamlKind::kNull:

@@ -34,6 +34,7 @@ struct YamlNode {
 
   // The value of a key of a kMap; nullptr: no such key.
   const YamlNode* Find(std::string_view key) const;
+  YamlNode* Find(std::string_view key);
 };
 
 // What a message calls a node: "a list", "the text 'abc'", ...

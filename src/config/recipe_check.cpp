@@ -1,0 +1,231 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whether a recipe makes sense as a whole; see recipe.h. What needs the models' files (layer counts, names that filters
+// match) is the plan's business.
+#include "src/config/model_reference.h"
+#include "src/config/recipe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpumerge {
+namespace {
+
+struct Input {
+  const ModelRef* model = nullptr;
+  const Settings* own = nullptr;  // nullptr: not listed, so it has no parameters of its own
+  std::string identity;
+};
+
+// What is merged with each other: all of `models`, or the sources of one slice.
+struct Group {
+  std::vector<Input> inputs{};
+  const ModelRef* base = nullptr;
+  const Settings* slice_parameters = nullptr;
+  Location at{};
+  bool is_slice = false;
+};
+
+bool HasValue(const Settings* settings, std::string_view name) {
+  if (settings == nullptr) return false;
+  return std::any_of(settings->begin(), settings->end(), [&](const Setting& setting) {
+    return setting.name == name &&
+           std::any_of(setting.conditions.begin(), setting.conditions.end(),
+                       [](const ConditionalValue& condition) { return !condition.values.empty(); });
+  });
+}
+
+class RecipeChecker {
+ public:
+  RecipeChecker(const MergeConfig& config, RecipeContext& context) : config_(config), context_(context) {}
+
+  void Check() {
+    for (Group& group : MakeGroups()) {
+      CheckListedTwice(group);
+      if (context_.method != nullptr) CheckAgainstMethod(group);
+    }
+    for (const SliceEntry& slice : config_.slices) CheckRanges(slice);
+    if (context_.method != nullptr) CheckBaseGiven();
+    if (config_.tokenizer_from_base && !config_.base_model) {
+      Add(context_.tokenizer_source_at, ErrorCode::kCfgMissing, "'tokenizer_source: base' but there is no 'base_model'",
+          "name the model whose tokenizer to take: 'tokenizer_source: <model>'");
+    }
+  }
+
+ private:
+  void Add(Location at, ErrorCode code, std::string message, std::string help) {
+    context_.findings.AddError(at, {.code = code, .message = std::move(message), .help = std::move(help)});
+  }
+
+  bool NeedsBase() const { return context_.method->base == BaseUse::kRequired; }
+
+  std::vector<Group> MakeGroups() const {
+    std::vector<Group> groups;
+    if (!config_.models.empty()) {
+      Group group{.base = config_.base_model ? &*config_.base_model : nullptr, .at = context_.inputs_at};
+      for (const ModelEntry& entry : config_.models)
+        group.inputs.push_back({&entry.model, &entry.parameters, ModelIdentity(entry.model)});
+      groups.push_back(std::move(group));
+    }
+    for (const SliceEntry& slice : config_.slices) {
+      const std::optional<ModelRef>& base = slice.base_model ? slice.base_model : config_.base_model;
+      Group group{
+          .base = base ? &*base : nullptr, .slice_parameters = &slice.parameters, .at = slice.at, .is_slice = true};
+      for (const SourceEntry& source : slice.sources)
+        group.inputs.push_back({&source.model, &source.parameters, ModelIdentity(source.model)});
+      groups.push_back(std::move(group));
+    }
+    return groups;
+  }
+
+  void CheckListedTwice(const Group& group) {
+    std::map<std::string, Location> seen;
+    for (const Input& input : group.inputs) {
+      if (input.identity.empty()) continue;
+      const auto [first, is_new] = seen.emplace(input.identity, input.model->at);
+      if (is_new) continue;
+      Add(input.model->at, ErrorCode::kCfgDuplicateModel,
+          fmt::format("model {} is listed twice in one merge: lines {} and {}", DescribeModel(*input.model),
+                      first->second.line, input.model->at.line),
+          "add up its weights in one entry");
+    }
+  }
+
+  void CheckAgainstMethod(Group& group) {
+    const std::string base_identity = group.base != nullptr ? ModelIdentity(*group.base) : "";
+    const auto is_base = [&](const Input& input) { return group.base != nullptr && input.identity == base_identity; };
+    const auto listed_base = std::find_if(group.inputs.begin(), group.inputs.end(), is_base);
+    const bool base_is_listed = listed_base != group.inputs.end();
+    if (NeedsBase()) {
+      if (group.is_slice && group.base != nullptr && !base_is_listed) {
+        Add(group.at, ErrorCode::kCfgMissing,
+            fmt::format("base_model {} is not among the sources of this slice", DescribeModel(*group.base)),
+            "add it as a source with its layer_range");
+      }
+      if (base_is_listed) {
+        WarnOfBaseParameters(*listed_base);
+        group.inputs.erase(listed_base);
+      }
+    } else if (group.base != nullptr && !base_is_listed && !group.is_slice) {
+      group.inputs.push_back({group.base, nullptr, base_identity});
+    }
+    CheckCount(group, !NeedsBase() && group.base != nullptr && !base_is_listed && !group.is_slice);
+    for (const ParamSpec& spec : context_.method->params) CheckRequired(spec, group);
+  }
+
+  void WarnOfBaseParameters(const Input& base) {
+    for (const Setting& setting : *base.own) {
+      const auto& params = context_.method->params;
+      const bool is_of_models = std::any_of(params.begin(), params.end(), [&](const ParamSpec& spec) {
+        return spec.name == setting.name && spec.scope == ParamScope::kPerModel && spec.effect == ParamEffect::kUsed;
+      });
+      if (!is_of_models) continue;
+      context_.findings.AddWarning(
+          setting.at,
+          {.code = ErrorCode::kCfgNoEffect,
+           .message = fmt::format("parameter '{}' of the base model {} changes nothing", setting.name,
+                                  DescribeModel(*base.model)),
+           .help = fmt::format("'{}' merges the other models' differences from the base", context_.method->name)});
+    }
+  }
+
+  void CheckCount(const Group& group, bool base_was_added) {
+    const MethodInfo& method = *context_.method;
+    const size_t n = group.inputs.size();
+    if (n >= method.min_models && n <= method.max_models) return;
+    const std::string wanted = method.min_models == method.max_models ? fmt::format("exactly {}", method.min_models)
+                               : n < method.min_models                ? fmt::format("at least {}", method.min_models)
+                                                                      : fmt::format("at most {}", method.max_models);
+    const char* besides = NeedsBase() ? " besides the base" : "";
+    const std::string place = group.is_slice ? "this slice has" : "there are";
+    Diagnostic diagnostic{.code = ErrorCode::kCfgRange,
+                          .message = fmt::format("method '{}' merges {} model{}{}, but {} {}", method.name, wanted,
+                                                 wanted.ends_with(" 1") ? "" : "s", besides, place, n),
+                          .found = fmt::format("{}", n),
+                          .expected = wanted};
+    if (base_was_added) {
+      diagnostic.help = fmt::format("base_model {} is one more input of '{}'; remove it, or list fewer models",
+                                    DescribeModel(*group.base), method.name);
+    }
+    context_.findings.AddError(group.at, std::move(diagnostic));
+  }
+
+  void CheckRequired(const ParamSpec& spec, const Group& group) {
+    if (spec.default_value || HasValue(&config_.parameters, spec.name) || HasValue(group.slice_parameters, spec.name))
+      return;
+    if (std::find(context_.misplaced.begin(), context_.misplaced.end(), spec.name) != context_.misplaced.end()) return;
+    const std::string_view method = context_.method->name;
+    if (spec.scope == ParamScope::kShared) {
+      Add(group.is_slice ? group.at : config_.merge_method_at, ErrorCode::kCfgMissing,
+          fmt::format("method '{}' needs parameter '{}', which is not given", method, spec.name),
+          fmt::format("add it to the top-level parameters: {{{}: ...}}: {}", spec.name, spec.help));
+      return;
+    }
+    for (const Input& input : group.inputs) {
+      if (HasValue(input.own, spec.name)) continue;
+      const std::string model = DescribeModel(*input.model);
+      std::string help =
+          fmt::format("add 'parameters: {{{}: ...}}' to its entry, or to the top level for all models", spec.name);
+      if (input.own == nullptr) {
+        help = fmt::format(
+            "base_model is one more input of '{}': list it under 'models' with its {}, give a top-level "
+            "{}, or remove base_model",
+            method, spec.name, spec.name);
+      }
+      Add(input.model->at, ErrorCode::kCfgMissing,
+          fmt::format("model {} has no '{}', which method '{}' needs", model, spec.name, method), std::move(help));
+    }
+  }
+
+  void CheckRanges(const SliceEntry& slice) {
+    if (slice.sources.empty()) return;
+    const SourceEntry& first = slice.sources.front();
+    const uint64_t n_layers = first.layer_end - first.layer_begin;
+    for (const SourceEntry& source : slice.sources) {
+      const uint64_t n = source.layer_end - source.layer_begin;
+      if (n == n_layers) continue;
+      Add(source.range_at, ErrorCode::kCfgLayers,
+          fmt::format("the sources of a slice must have equally many layers: {} has {}, {} has {}",
+                      DescribeModel(first.model), n_layers, DescribeModel(source.model), n),
+          "");
+    }
+  }
+
+  void CheckBaseGiven() {
+    if (!NeedsBase()) {
+      for (const SliceEntry& slice : config_.slices) {
+        if (!slice.base_model) continue;
+        context_.findings.AddWarning(
+            slice.base_model->at,
+            {.code = ErrorCode::kCfgNoEffect,
+             .message = fmt::format("a slice's 'base_model' changes nothing with method '{}'", context_.method->name),
+             .help = "remove it, or list the model among the sources"});
+      }
+      return;
+    }
+    if (config_.base_model) return;
+    const bool every_slice_has_one =
+        !config_.slices.empty() && std::all_of(config_.slices.begin(), config_.slices.end(),
+                                               [](const SliceEntry& slice) { return slice.base_model.has_value(); });
+    if (every_slice_has_one) return;
+    Add(config_.merge_method_at, ErrorCode::kCfgMissing,
+        fmt::format("method '{}' needs 'base_model', which is not given", context_.method->name),
+        "add 'base_model: <the model that the others were fine-tuned from>'");
+  }
+
+  const MergeConfig& config_;
+  RecipeContext& context_;
+};
+
+}  // namespace
+
+void CheckRecipe(const MergeConfig& config, RecipeContext& context) { RecipeChecker(config, context).Check(); }
+
+}  // namespace gpumerge
