@@ -136,9 +136,9 @@ std::string ListCached(const fs::path& repo) {
 [[noreturn]] void ThrowMiss(const fs::path& repo, std::string_view id, const std::string& revision, std::string reason,
                             const std::string& where) {
   std::error_code error;
-  const size_t n_incomplete = CountIncompleteBlobs(repo);
+  const size_t n_unfinished = CountUnfinishedDownloads(repo);
   std::string found = fs::is_directory(repo, error) ? ListCached(repo) : "this model is not in the cache";
-  if (n_incomplete != 0) found += fmt::format("; {} unfinished downloads (*.incomplete)", n_incomplete);
+  if (n_unfinished != 0) found += fmt::format("; {} unfinished downloads (*.incomplete)", n_unfinished);
   throw Error(
       {.code = ErrorCode::kHubMiss,
        .message = fmt::format("\"{}\" at revision \"{}\": {}", id, revision, reason),
@@ -208,10 +208,12 @@ std::optional<std::string> HubRepoOf(std::string_view directory) {
   return std::nullopt;
 }
 
-size_t CountIncompleteBlobs(const std::string& repo) {
-  const std::vector<std::string> blobs = NamesBelow(fs::path(repo) / "blobs", false);
-  return static_cast<size_t>(
-      std::count_if(blobs.begin(), blobs.end(), [](const std::string& name) { return name.ends_with(".incomplete"); }));
+size_t CountUnfinishedDownloads(const std::string& directory) {
+  size_t n_unfinished = 0;
+  for (const char* place : {"blobs", ".cache/huggingface/download"})
+    for (const std::string& name : NamesBelow(fs::path(directory) / place, false))
+      n_unfinished += name.ends_with(".incomplete") ? 1 : 0;
+  return n_unfinished;
 }
 
 }  // namespace gpumerge

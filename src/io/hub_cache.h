@@ -33,8 +33,8 @@ HubSnapshot FindInHubCache(const std::string& root, std::string_view id, const s
 // The repository directory (.../models--org--name) when `directory` is one of its snapshots or lies in one.
 std::optional<std::string> HubRepoOf(std::string_view directory);
 
-// How many unfinished downloads the repository directory holds.
-size_t CountIncompleteBlobs(const std::string& repo);
+// How many unfinished downloads a repository directory, or a directory that `hf download --local-dir` filled, holds.
+size_t CountUnfinishedDownloads(const std::string& directory);
 
 // A leading "~" or "~/" replaced by the home directory.
 std::string ExpandHome(std::string_view path);

@@ -1,19 +1,20 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds a model (local directory, single .safetensors file, index, or hub cache reference) and reads every header of it.
-// Opens no tensor data. Nothing is trusted: see the errors of each function.
+// Finds a model (local directory, single .safetensors file, index, or hub cache reference) and reads every header of
+// it. Opens no tensor data. Nothing is trusted: see the errors of each function.
 #pragma once
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "gpumerge/config.h"
 #include "gpumerge/dtype.h"
 #include "gpumerge/error.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace gpumerge {
 
@@ -41,32 +42,41 @@ struct ModelTensor {
 };
 
 struct ModelLocation {
-  std::string directory;            // absolute; where config.json and tokenizer files are looked for
-  std::string weights_path;         // absolute; "" = look in the directory. Set when the reference names a file
-  std::string name;                 // last path component, or org/name
+  std::string directory;     // absolute, links resolved; where config.json and tokenizer files are looked for
+  std::string weights_path;  // absolute; "" = look in the directory. Set when the reference names a file
+  std::string name;          // last path component, or org/name
   bool is_hub = false;
-  std::string containment_root;     // absolute; links may not leave it
-  std::string how;                  // how the reference was resolved, one line for the plan
+  // Absolute, links resolved; links may not leave it ("/": they may go anywhere). The directory, or in the hub cache
+  // the repository, whose blobs the links lead to.
+  std::string containment_root;
+  std::string how;  // how the reference was resolved, one line for the plan
 };
 
 struct ModelFiles {
   ModelLocation location;
   std::vector<WeightFile> files;
-  std::vector<ModelTensor> tensors;  // sorted by name, names unique
-  std::optional<std::string> config_json;      // contents; nullopt: there is none
-  std::vector<std::string> side_files;         // names of the other regular files in the directory that a merge may copy
+  std::vector<ModelTensor> tensors;        // sorted by name, names unique
+  std::optional<std::string> config_json;  // contents; nullopt: there is none
+  // Names, sorted, of the other regular files in the directory, which a merge may copy: no weights, no config.json, no
+  // hidden files, nothing that a link takes from elsewhere (a warning says so).
+  std::vector<std::string> side_files;
   std::vector<Diagnostic> warnings;
   const ModelTensor* Find(std::string_view tensor_name) const;  // nullptr: no such tensor
 };
 
-// Local first, else the hub cache (cache_dir overrides the environment). where: "recipe.yaml:7:5" or "".
-// Throws Error(IN-MISSING, HUB-MISS, REF-*).
+// Local first, else the hub cache (cache_dir overrides the environment). where: "recipe.yaml:7:5" or "". What the place
+// holds is not looked at. Throws Error(IN-MISSING, HUB-MISS, REF-SYNTAX, REF-REV-LOCAL, IN-EIO), and
+// Error(CFG-UNSUPPORTED) for a LoRA (model+adapter).
 ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_dir, const std::string& where);
 
-// Reads index and headers. Throws Error(IN-*, IX-*, ST-*, PKL-OFF).
+// Reads index and headers, and checks them against each other and against the files' sizes. Every shard is looked at
+// before anything is thrown, so that one Error names all defects. Where a single file and an index exist, the single
+// file counts, as in transformers, and the two must describe the same tensors. Throws Error(IN-*, IX-*, ST-*, PKL-OFF).
 ModelFiles OpenModel(const ModelLocation& location);
 
 // The identity of a path now, following links; nullopt when it cannot be had.
 std::optional<FileIdentity> IdentifyFile(const std::string& path);
+// The identity of an open file. Throws Error(IN-EIO).
+FileIdentity IdentifyOpenFile(int fd, const std::string& path);
 
 }  // namespace gpumerge

@@ -1,0 +1,103 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lists a directory once and sorts the names by their endings.
+#include "src/io/model_directory.h"
+
+#include "src/base/text.h"
+#include "src/io/contained_open.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+
+namespace gpumerge {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSingleFile = "model.safetensors";
+constexpr std::string_view kIndex = "model.safetensors.index.json";
+constexpr std::array<std::string_view, 4> kPickleEndings{".bin", ".pt", ".pth", ".ckpt"};
+// Weights in forms that gpumerge neither reads nor copies, and the index files of such.
+constexpr std::array<std::string_view, 6> kForeignEndings{".gguf", ".h5",         ".msgpack",
+                                                          ".onnx", ".index.json", ".tflite"};
+
+std::string LowerCase(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+template <size_t N>
+bool EndsWithAny(std::string_view name, const std::array<std::string_view, N>& endings) {
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+std::vector<std::string> SortedNames(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
+    names.push_back(it->path().filename());
+  if (error) {
+    throw Error({.code = ErrorCode::kInIo,
+                 .message = fmt::format("cannot list the model's directory: {}", error.message()),
+                 .where = directory,
+                 .found = {},
+                 .expected = {},
+                 .help = {}});
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// The exact spelling wins over others.
+void Choose(const std::string& name, std::string_view exact, std::optional<std::string>* chosen) {
+  if (!*chosen || name == exact) *chosen = name;
+}
+
+void AddSideFile(const std::string& directory, const std::string& root, const std::string& name, ModelDirectory* to) {
+  const std::string path = directory + "/" + name;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::directory) return;
+  const std::string target = ResolvePath(path);
+  if (status.type() == fs::file_type::regular && !target.empty() && LiesBelow(target, root)) {
+    to->side_files.push_back(name);
+    return;
+  }
+  to->warnings.push_back(
+      {.code = ErrorCode::kInSymlink,
+       .message = fmt::format("\"{}\" is left out: it is not a regular file of the model's directory",
+                              EscapeForTerminal(name)),
+       .where = path,
+       .found = target,
+       .expected = "a regular file below " + root,
+       .help = {}});
+}
+
+}  // namespace
+
+ModelDirectory ListModelDirectory(const std::string& directory, const std::string& containment_root) {
+  ModelDirectory listing;
+  for (const std::string& name : SortedNames(directory)) {
+    const std::string lower = LowerCase(name);
+    if (lower == kSingleFile)
+      Choose(name, kSingleFile, &listing.single_file);
+    else if (lower == kIndex)
+      Choose(name, kIndex, &listing.index);
+    else if (lower.ends_with(".safetensors"))
+      listing.other_weights.push_back(name);
+    else if (EndsWithAny(lower, kPickleEndings))
+      listing.pickles.push_back(name);
+    else if (!name.starts_with('.') && name != "config.json" && !EndsWithAny(lower, kForeignEndings))
+      AddSideFile(directory, containment_root, name, &listing);
+  }
+  return listing;
+}
+
+}  // namespace gpumerge
