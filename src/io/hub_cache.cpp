@@ -212,7 +212,7 @@ size_t CountUnfinishedDownloads(const std::string& directory) {
   size_t n_unfinished = 0;
   for (const char* place : {"blobs", ".cache/huggingface/download"})
     for (const std::string& name : NamesBelow(fs::path(directory) / place, false))
-      n_unfinished += name.ends_with(".incomplete") ? 1 : 0;
+      n_unfinished += name.ends_with(".incomplete") ? 1u : 0u;
   return n_unfinished;
 }
 
