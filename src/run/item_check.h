@@ -1,0 +1,20 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The guards on values: what was found in a tensor's inputs and output, as errors that name the tensor and the element.
+#pragma once
+
+#include "gpumerge/backend.h"
+#include "gpumerge/plan.h"
+
+namespace gpumerge {
+
+// Throws Error(NUM-NAN-IN) or Error(NUM-OVERFLOW) if the finished tensor has such values.
+void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state);
+
+// Throws Error(MM-INTDIFF) unless the same part of every input of a copied tensor has the same bytes.
+// inputs: (n_inputs), each of size_bytes, beginning at first_byte of the tensor.
+void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, const std::byte* const* inputs,
+                uint64_t size_bytes);
+
+}  // namespace gpumerge

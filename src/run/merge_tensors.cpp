@@ -1,0 +1,66 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// MergeTensors: one tensor that is already in memory.
+#include <string>
+
+#include <fmt/format.h>
+
+#include "gpumerge/merge.h"
+#include "src/run/device.h"
+
+namespace gpumerge {
+namespace {
+
+Error BadCall(const std::string& message) { return Error({.code = ErrorCode::kCfgParam, .message = message}); }
+
+void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
+  if (job.method >= Methods().size()) throw BadCall(fmt::format("there is no method number {}", job.method));
+  const MethodInfo& info = *Methods()[job.method].info;
+  if (job.has_base != (info.base == BaseUse::kRequired))
+    throw BadCall(fmt::format("{} {} a base as its first input", info.name, job.has_base ? "does not take" : "needs"));
+  if (inputs.size() != job.inputs.size())
+    throw BadCall(fmt::format("{} tensors were given for {} inputs", inputs.size(), job.inputs.size()));
+  if (job.n_models() < info.min_models || job.n_models() > info.max_models)
+    throw BadCall(fmt::format("{} merges {} to {} models, not {}", info.name, info.min_models, info.max_models, job.n_models()));
+  if (job.params.size() != info.params.size())
+    throw BadCall(fmt::format("{} has {} parameters, {} were given", info.name, info.params.size(), job.params.size()));
+  for (size_t p = 0; p < info.params.size(); ++p) {
+    const size_t expected = info.params[p].scope == ParamScope::kShared ? 1 : job.inputs.size();
+    if (job.params[p].values.size() != expected)
+      throw BadCall(fmt::format("parameter {} needs {} values", info.params[p].name, expected));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].dtype != job.inputs[i].dtype || !IsFloat(inputs[i].dtype))
+      throw BadCall(fmt::format("input {} is not of the job's floating type", i));
+  if (!IsFloat(job.out_dtype)) throw BadCall("the output type is not a floating type");
+  if (const std::optional<JobProblem> problem = Methods()[job.method].check(job))
+    throw Error({.code = problem->code, .message = problem->message, .help = problem->help});
+}
+
+}  // namespace
+
+std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs,
+                                    const RunOptions& options) {
+  CheckFloatMode();
+  CheckCall(job, inputs);
+  const ChosenDevice device = ChooseDevice(options);
+  const PassList passes = Methods()[job.method].passes(job);
+  const std::unique_ptr<JobState> state = device.backend->NewState(job, passes);
+  std::vector<std::byte> output(job.n_elems * ElementBytes(job.out_dtype));
+  Work work{&job, state.get(), 0, job.n_elems, {}, output.data(), 0, TotalReads(passes)};
+  for (const ConstTensor& input : inputs) work.inputs.push_back(static_cast<const std::byte*>(input.data));
+  device.backend->Wait(device.backend->Submit({&work, 1}));
+  for (uint32_t i = 0; i < inputs.size(); ++i)
+    if (const std::optional<NonFinite> bad = state->InputNonFinite(i))
+      throw Error({.code = ErrorCode::kNumNonFiniteIn,
+                   .message = fmt::format("input {} holds {} values that are NaN or infinity, the first at element {}", i,
+                                          bad->count, bad->first_index)});
+  if (const std::optional<NonFinite> overflow = state->OutputOverflow())
+    throw Error({.code = ErrorCode::kNumOverflow,
+                 .message = fmt::format("the merge overflows {} at {} elements, the first {}", Info(job.out_dtype).name,
+                                        overflow->count, overflow->first_index)});
+  return output;
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,48 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Moves the items of a plan through readers -> backend -> writer, all stages overlapping, in staging memory that is
+// allocated once. Knows no device, no YAML and no directory: bytes come from the plan's files and go to a sink.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "gpumerge/backend.h"
+#include "gpumerge/options.h"
+#include "gpumerge/plan.h"
+#include "src/run/units.h"
+
+namespace gpumerge {
+
+// Where finished tensors go. Called from one thread at a time; ranges never overlap.
+using OutputSink =
+    std::function<void(uint32_t shard, uint64_t offset_bytes, const std::byte* data, uint64_t size_bytes)>;
+
+// What is known of an item when it is done.
+struct ItemResult {
+  std::vector<std::string> input_hashes;  // XXH3-128, hex, (n_inputs)
+  std::string output_hash;
+  bool used_lerp = false;
+};
+
+struct PipelineResult {
+  std::vector<ItemResult> items;  // of the part, in plan order
+  Progress totals;
+};
+
+struct PipelineOptions {
+  UnitSizes units;
+  uint64_t staging_bytes = 0;
+  uint32_t reader_threads = 2;
+  std::function<bool(const Progress&)> on_progress;  // false stops the run
+};
+
+// Runs part of a plan. The first error of any stage stops all of them and is rethrown here. Throws Error(NUM-*, MM-INTDIFF,
+// IN-*, CANCELLED) and whatever the sink throws.
+PipelineResult RunPipeline(const Plan& plan, PlanPart part, Backend& backend, const PipelineOptions& options,
+                           const OutputSink& sink);
+
+}  // namespace gpumerge

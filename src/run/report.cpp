@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+#include "src/run/report.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gpumerge/method.h"
+
+namespace gpumerge {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Only the parameters that the method uses; a list has one value a model, the base left out where it has none.
+Json Params(const MergeJob& job) {
+  Json params = Json::object();
+  const MethodInfo& info = *Methods()[job.method].info;
+  for (size_t p = 0; p < info.params.size(); ++p) {
+    const ParamSpec& spec = info.params[p];
+    if (spec.effect == ParamEffect::kNone) continue;
+    const auto value = [&](double number) -> Json {
+      if (spec.type == ParamType::kBool) return number != 0;
+      if (spec.type == ParamType::kChoice) return spec.choices[static_cast<size_t>(number)];
+      return number;
+    };
+    const std::vector<double>& values = job.params[p].values;
+    if (spec.scope == ParamScope::kShared) {
+      params[std::string(spec.name)] = value(values.front());
+      continue;
+    }
+    Json list = Json::array();
+    for (size_t i = spec.scope == ParamScope::kPerModel && job.has_base ? 1 : 0; i < values.size(); ++i)
+      list.push_back(value(values[i]));
+    params[std::string(spec.name)] = std::move(list);
+  }
+  return params;
+}
+
+Json Tensor(const PlanItem& item, const ItemResult& result) {
+  Json tensor;
+  tensor["name"] = item.name;
+  tensor["dtype"] = Info(item.job.out_dtype).name;
+  tensor["shape"] = item.job.shape;
+  tensor["action"] = item.action == PlanAction::kMerge ? "merge" : "copy";
+  if (item.action == PlanAction::kMerge) tensor["params"] = Params(item.job);
+  if (!item.reason.empty()) tensor["reason"] = item.reason;
+  if (result.used_lerp) tensor["lerp"] = true;
+  Json inputs = Json::array();
+  for (size_t i = 0; i < item.inputs.size(); ++i)
+    inputs.push_back(Json{{"model", item.inputs[i].model},
+                          {"tensor", item.inputs[i].tensor},
+                          {"dtype", Info(item.job.inputs[i].dtype).name},
+                          {"xxh3_128", result.input_hashes[i]}});
+  tensor["inputs"] = std::move(inputs);
+  tensor["xxh3_128"] = result.output_hash;
+  return tensor;
+}
+
+}  // namespace
+
+std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results) {
+  Json report;
+  report["gpumerge"] = GPUMERGE_VERSION;
+  report["method"] = plan.method;
+  report["seed"] = plan.seed;
+  report["plan_xxh3_128"] = PlanHash(plan);
+  Json models = Json::array();
+  for (uint32_t m = 0; m < plan.models.size(); ++m)
+    models.push_back(Json{{"name", plan.models[m].name}, {"base", plan.base == m}, {"donor", plan.donor == m}});
+  report["models"] = std::move(models);
+  Json warnings = Json::array();
+  for (const Diagnostic& warning : plan.warnings)
+    warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", warning.message}});
+  report["warnings"] = std::move(warnings);
+  Json tensors = Json::array();
+  for (size_t i = 0; i < plan.items.size(); ++i) tensors.push_back(Tensor(plan.items[i], results[i]));
+  report["tensors"] = std::move(tensors);
+  // Names are untrusted text, but valid UTF-8 by the header's rules; anything else is replaced rather than thrown over.
+  return report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// gpumerge_report.json: what was done to every tensor, with the hashes of what went in and came out. Equal recipes give
+// equal reports: nothing about time, machine, device, threads, memory or paths.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gpumerge/plan.h"
+#include "src/run/pipeline.h"
+
+namespace gpumerge {
+
+inline constexpr const char* kReportFile = "gpumerge_report.json";
+
+// results: of every item of the plan.
+std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results);
+
+}  // namespace gpumerge
