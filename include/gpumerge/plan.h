@@ -31,6 +31,7 @@ struct PlanModel {
   std::string directory;  // absolute: where it was found
   std::string name;       // last path component, or org/name for a hub model: what the output's report calls it
   bool is_hub = false;    // reference is org/name[@revision]
+  std::string how;        // how it was found, one line for people
 };
 
 struct PlanInput {

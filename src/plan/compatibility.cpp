@@ -1,0 +1,184 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Refuses what cannot be merged meaningfully; nothing is cropped, skipped or cast silently.
+#include "src/plan/compatibility.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace gpumerge {
+namespace {
+
+// What quantisers name their scales and packed weights.
+constexpr std::array<std::string_view, 9> kQuantisedEndings{".weight_scale", ".weight_scale_inv", ".input_scale",
+                                                            ".scales",       ".qweight",          ".qzeros",
+                                                            ".g_idx",        ".absmax",           ".weight_packed"};
+
+std::string QuantisedBy(const InputModel& model) {
+  for (const std::vector<std::string>& path : {std::vector<std::string>{"quantization_config"},
+                                               std::vector<std::string>{"text_config", "quantization_config"}}) {
+    const std::optional<std::string> raw = model.config.GetRaw(path);
+    if (raw && *raw != "null") return "quantization_config in its config.json";
+  }
+  for (const ModelTensor& tensor : model.files.tensors) {
+    const bool is_quantised = std::any_of(kQuantisedEndings.begin(), kQuantisedEndings.end(),
+                                          [&](std::string_view ending) { return tensor.name.ends_with(ending); }) ||
+                              tensor.name.find(".quant_state.") != std::string::npos;
+    if (is_quantised) return fmt::format("the tensor \"{}\"", tensor.name);
+  }
+  return "";
+}
+
+bool OnlyFirstAxisDiffers(const TensorGroup& group) {
+  const std::vector<uint64_t>& first = group.inputs[0].tensor->shape;
+  if (first.empty()) return false;
+  return std::all_of(group.inputs.begin(), group.inputs.end(), [&](const GroupInput& input) {
+    const std::vector<uint64_t>& shape = input.tensor->shape;
+    return shape.size() == first.size() && std::equal(shape.begin() + 1, shape.end(), first.begin() + 1);
+  });
+}
+
+std::optional<uint64_t> ConfigVocabulary(const JsonDocument& config) {
+  if (const std::optional<uint64_t> size = config.GetUint({"vocab_size"})) return size;
+  return config.GetUint({"text_config", "vocab_size"});
+}
+
+}  // namespace
+
+CompatibilityCheck::CompatibilityCheck(const InputSet& inputs) : inputs_(inputs) {
+  for (const InputModel& model : inputs.models) quantised_by_.push_back(QuantisedBy(model));
+}
+
+bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
+  const std::vector<uint64_t>& first = group.inputs[0].tensor->shape;
+  if (std::all_of(group.inputs.begin(), group.inputs.end(),
+                  [&](const GroupInput& input) { return input.tensor->shape == first; })) {
+    return true;
+  }
+  // Rows of the embedding and of the head are tokens.
+  const bool is_vocabulary = OnlyFirstAxisDiffers(group) && group.place != GroupPlace::kLayer &&
+                             std::any_of(group.inputs.begin(), group.inputs.end(), [&](const GroupInput& input) {
+                               const InputModel& model = inputs_.models[input.source->model];
+                               return input.tensor == FindEmbedding(model.layout) ||
+                                      input.tensor == FindHead(model.layout) ||
+                                      input.tensor->shape[0] == ConfigVocabulary(model.config);
+                             });
+  if (is_vocabulary) {
+    if (vocabulary_tensors_.empty()) vocabulary_rows_ = RowsText(group);
+    vocabulary_tensors_.push_back(group.name);
+    return false;
+  }
+  std::string shapes;
+  for (const GroupInput& input : group.inputs) {
+    shapes += fmt::format("{}{} in \"{}\"", shapes.empty() ? "" : ", ", ShapeText(input.tensor->shape),
+                          inputs_.models[input.source->model].reference);
+  }
+  tensor_errors_.push_back({.code = ErrorCode::kMmShape,
+                            .message = fmt::format("tensor \"{}\": the models' shapes differ", group.name),
+                            .found = shapes,
+                            .expected = "one shape in all models",
+                            .help = "merge models of one architecture and size"});
+  return false;
+}
+
+std::string CompatibilityCheck::RowsText(const TensorGroup& group) const {
+  std::string text;
+  for (const GroupInput& input : group.inputs) {
+    const InputModel& model = inputs_.models[input.source->model];
+    const std::optional<uint64_t> stated = ConfigVocabulary(model.config);
+    text += fmt::format("{}{} rows in \"{}\"{}", text.empty() ? "" : ", ", input.tensor->shape[0], model.reference,
+                        stated ? fmt::format(" (vocab_size {})", *stated) : "");
+  }
+  return text;
+}
+
+std::string CompatibilityCheck::TypesText(const TensorGroup& group) const {
+  std::string text;
+  for (const GroupInput& input : group.inputs) {
+    text += fmt::format("{}{} in \"{}\"", text.empty() ? "" : ", ", Info(input.tensor->dtype).name,
+                        inputs_.models[input.source->model].reference);
+  }
+  return text;
+}
+
+bool CompatibilityCheck::TypesAgree(const TensorGroup& group) {
+  const DType first = group.inputs[0].tensor->dtype;
+  const bool same = std::all_of(group.inputs.begin(), group.inputs.end(),
+                                [&](const GroupInput& input) { return input.tensor->dtype == first; });
+  const bool all_float = std::all_of(group.inputs.begin(), group.inputs.end(),
+                                     [](const GroupInput& input) { return IsFloat(input.tensor->dtype); });
+  if (same || all_float) return true;
+  const DTypeClass first_class = Info(first).dtype_class;
+  const bool one_class = std::all_of(group.inputs.begin(), group.inputs.end(), [&](const GroupInput& input) {
+    return Info(input.tensor->dtype).dtype_class == first_class;
+  });
+  tensor_errors_.push_back(
+      {.code = one_class ? ErrorCode::kMmIntDiffers : ErrorCode::kMmDTypeClass,
+       .message = fmt::format("tensor \"{}\": the models store different kinds of numbers", group.name),
+       .found = TypesText(group),
+       .expected =
+           one_class ? "one type in all models, since such tensors are copied" : "floating types in all models"});
+  return false;
+}
+
+void CompatibilityCheck::NoteMerged(const TensorGroup& group, bool promoted) {
+  bool differ = false, has_float64 = false;
+  for (const GroupInput& input : group.inputs) {
+    differ |= input.tensor->dtype != group.inputs[0].tensor->dtype;
+    has_float64 |= input.tensor->dtype == DType::kF64;
+    if (!quantised_by_[input.source->model].empty()) quantised_merged_.try_emplace(input.source->model, group.name);
+  }
+  if (has_float64) float64_.push_back(group.name);
+  if (!differ || !promoted) return;
+  promoted_.push_back(group.name);
+  promoted_types_.insert(TypesText(group));
+}
+
+void CompatibilityCheck::Report(PlanFindings* findings) const {
+  for (const auto& [model, tensor] : quantised_merged_) {
+    findings->errors.push_back(
+        {.code = ErrorCode::kMmQuantised,
+         .message = fmt::format("the model \"{}\" is quantised, and merging would do arithmetic on its tensor \"{}\"",
+                                inputs_.models[model].reference, tensor),
+         .where = inputs_.models[model].files.location.directory,
+         .found = quantised_by_[model],
+         .expected = "unquantised weights",
+         .help = "use the model's original weights, or dequantise it first; passthrough copies quantised layers"});
+  }
+  if (!vocabulary_tensors_.empty()) {
+    findings->errors.push_back(
+        {.code = ErrorCode::kMmVocab,
+         .message = fmt::format("tensor \"{}\": the models' vocabularies have different sizes", vocabulary_tensors_[0]),
+         .found = vocabulary_rows_,
+         .expected = "the same number of rows in all models",
+         .help =
+             fmt::format("rows are tokens, so nothing is cropped; give all models one tokenizer first ({} affected)",
+                         Plural(vocabulary_tensors_.size(), "tensor"))});
+  }
+  const size_t n_listed = std::min(tensor_errors_.size(), kMaxListed);
+  for (size_t i = 0; i < n_listed; ++i) findings->errors.push_back(tensor_errors_[i]);
+  if (tensor_errors_.size() > n_listed)
+    findings->errors.back().help +=
+        fmt::format(" ({} more tensors have such problems)", tensor_errors_.size() - n_listed);
+  if (!promoted_.empty()) {
+    findings->warnings.push_back(
+        {.code = ErrorCode::kMmPromoted,
+         .message = fmt::format("{} stored in different types; the output takes the type that holds both: {}",
+                                promoted_.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", promoted_.size()),
+                                ListSome(promoted_)),
+         .found = ListSome(promoted_types_, 4),
+         .help = "set dtype or out_dtype to choose the output's type"});
+  }
+  if (!float64_.empty()) {
+    findings->warnings.push_back(
+        {.code = ErrorCode::kMmF64,
+         .message = fmt::format("{} float64 and rounded to float32 when read: {}",
+                                float64_.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", float64_.size()),
+                                ListSome(float64_)),
+         .help = "arithmetic is in float32"});
+  }
+}
+
+}  // namespace gpumerge

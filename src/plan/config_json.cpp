@@ -1,0 +1,147 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Edits of the donor's config.json. A value that is already right keeps its bytes.
+#include "src/plan/config_json.h"
+
+#include <algorithm>
+#include <map>
+
+namespace gpumerge {
+namespace {
+
+using Path = std::vector<std::string>;
+
+constexpr const char* kParents[] = {"", "text_config", "llm_config", "language_config"};
+
+Path PathOf(const std::string& parent, const std::string& key) {
+  return parent.empty() ? Path{key} : Path{parent, key};
+}
+
+// Sets the key wherever the config has it; at the root where it has it nowhere and `add` is set.
+void SetEverywhere(const std::string& key, const std::string& raw, bool add, JsonDocument* document) {
+  bool found = false;
+  for (const std::string parent : kParents) {
+    const Path path = PathOf(parent, key);
+    if (!document->Has(path)) continue;
+    found = true;
+    if (document->GetRaw(path) != raw) document->SetRaw(path, raw);
+  }
+  if (!found && add) document->SetRaw({key}, raw);
+}
+
+// The floating type of most output bytes; nullopt when nothing floating is written.
+std::optional<DType> MainType(const std::vector<PlanItem>& items) {
+  std::map<DType, uint64_t> bytes;
+  for (const PlanItem& item : items)
+    if (IsFloat(item.job.out_dtype)) bytes[item.job.out_dtype] += item.size_bytes;
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == bytes.end()) return std::nullopt;
+  return most->first;
+}
+
+// True when every output tensor has the type that the donor stores it in: what the donor says of itself then holds.
+bool KeepsDonorTypes(const InputSet& inputs, const std::vector<PlanItem>& items) {
+  return std::all_of(items.begin(), items.end(), [&](const PlanItem& item) {
+    return std::any_of(item.inputs.begin(), item.inputs.end(), [&](const PlanInput& input) {
+      const ModelTensor* tensor = inputs.models[input.model].files.Find(input.tensor);
+      return input.model == inputs.donor && tensor->dtype == item.job.out_dtype;
+    });
+  });
+}
+
+void SetType(const MergeConfig& config, const InputSet& inputs, const std::vector<PlanItem>& items,
+             JsonDocument* document) {
+  const bool is_asked = config.dtype || config.out_dtype;
+  if (!is_asked && (document->Has({"quantization_config"}) || KeepsDonorTypes(inputs, items))) return;
+  const std::optional<DType> type = MainType(items);
+  if (!type) return;
+  const std::string raw = fmt::format("\"{}\"", Info(*type).torch_name);
+  const bool has_new_spelling = document->Has({"dtype"}) || document->Has({"text_config", "dtype"});
+  SetEverywhere("dtype", raw, false, document);
+  SetEverywhere("torch_dtype", raw, !has_new_spelling, document);
+}
+
+void SetVocabulary(const InputSet& inputs, const std::vector<PlanItem>& items, JsonDocument* document) {
+  const ModelTensor* embedding = FindEmbedding(inputs.models[inputs.donor].layout);
+  if (embedding == nullptr) return;
+  for (const PlanItem& item : items) {
+    if (item.name == embedding->name)
+      SetEverywhere("vocab_size", fmt::format("{}", item.job.shape[0]), false, document);
+  }
+}
+
+// The layer that each output layer takes, in the first source of its slice.
+std::vector<uint64_t> SourceLayers(const InputSet& inputs) {
+  std::vector<uint64_t> layers;
+  for (const Slice& slice : inputs.slices)
+    for (uint64_t i = 0; i < slice.n_layers(); ++i) layers.push_back(slice.sources[0].layer_begin + i);
+  return layers;
+}
+
+bool IsIdentity(const InputSet& inputs, uint64_t donor_depth) {
+  const std::vector<uint64_t> layers = SourceLayers(inputs);
+  if (layers.size() != donor_depth) return false;
+  for (uint64_t i = 0; i < layers.size(); ++i)
+    if (layers[i] != i) return false;
+  return true;
+}
+
+// Arrays with one entry a layer, e.g. layer_types.
+std::vector<std::string> LayerLists(const JsonDocument& document, const Path& parent, uint64_t n_layers) {
+  std::vector<std::string> keys;
+  for (const std::string& key : document.Keys(parent)) {
+    Path path = parent;
+    path.push_back(key);
+    if (document.GetArraySize(path) != n_layers) continue;
+    if (key == "architectures" || key.ends_with("_token_id") || key.ends_with("_token_ids")) continue;
+    keys.push_back(key);
+  }
+  return keys;
+}
+
+void SetDepth(const InputSet& inputs, JsonDocument* document, PlanFindings* findings) {
+  if (!inputs.is_sliced) return;
+  const std::optional<ConfigDepth> depth = FindConfigDepth(*document);
+  const uint64_t n_layers = SourceLayers(inputs).size();
+  if (!depth) {
+    findings->errors.push_back({.code = ErrorCode::kConfigField,
+                                .message = "config.json has no key for the number of layers, which the slices change",
+                                .where = document->file(),
+                                .expected = "num_hidden_layers",
+                                .help = fmt::format("add num_hidden_layers; the output has {}", n_layers)});
+    return;
+  }
+  if (IsIdentity(inputs, depth->n_layers)) return;
+  Path parent = depth->path;
+  parent.pop_back();
+  const std::vector<std::string> lists = LayerLists(*document, parent, depth->n_layers);
+  if (!lists.empty()) {
+    findings->errors.push_back(
+        {.code = ErrorCode::kConfigLayerList,
+         .message =
+             fmt::format("config.json has per-layer lists, and the slices change the layers: {}", ListSome(lists)),
+         .where = document->file(),
+         .found = fmt::format("{} layers, {} in the output", depth->n_layers, n_layers),
+         .expected = "no list with one entry a layer, or slices that keep every layer in place",
+         .help =
+             "such lists cannot be rewritten yet; remove a list that only states defaults from a copy of the model"});
+    return;
+  }
+  if (n_layers != depth->n_layers) document->SetRaw(depth->path, fmt::format("{}", n_layers));
+}
+
+}  // namespace
+
+std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, const HeadPlan& head,
+                           const std::vector<PlanItem>& items, PlanFindings* findings) {
+  JsonDocument document = inputs.models[inputs.donor].config;
+  SetType(config, inputs, items, &document);
+  SetVocabulary(inputs, items, &document);
+  SetDepth(inputs, &document, findings);
+  if (head.tied) SetEverywhere("tie_word_embeddings", *head.tied ? "true" : "false", true, &document);
+  return document.text();
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,60 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The recipe's models, found and opened once each, and its `models:` or `slices:` brought to one form: a list of
+// slices, each with sources. Owns the models; everything else points into it or into the recipe.
+#pragma once
+
+#include "src/io/json_document.h"
+#include "src/io/model_files.h"
+#include "src/plan/layers.h"
+#include "src/plan/plan_findings.h"
+
+#include "gpumerge/config.h"
+#include "gpumerge/method.h"
+#include "gpumerge/options.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace gpumerge {
+
+struct InputModel {
+  std::string reference;  // as written in the recipe
+  ModelFiles files;
+  JsonDocument config;  // config.json
+  ModelLayout layout;
+};
+
+// One model's part in a slice.
+struct SliceSource {
+  uint32_t model = 0;  // index in InputSet::models
+  uint64_t layer_begin = 0, layer_end = 0;
+  const Settings* parameters = nullptr;  // null: a base_model that is not listed
+  Location at;
+};
+
+struct Slice {
+  std::vector<SliceSource> sources;  // in config order
+  std::optional<uint32_t> base;      // index in sources
+  const Settings* parameters = nullptr;
+  Location at;
+  uint64_t n_layers() const { return sources.empty() ? 0 : sources[0].layer_end - sources[0].layer_begin; }
+};
+
+struct InputSet {
+  std::vector<InputModel> models;  // in order of appearance; the base last unless it is listed
+  std::optional<uint32_t> base;    // the recipe's base_model
+  uint32_t donor = 0;              // base_model, else the first model
+  uint32_t tokenizer = 0;          // whose tokenizer files are copied
+  bool is_sliced = false;          // the recipe has `slices:`
+  std::vector<Slice> slices;       // exactly one, of all layers, for `models:`
+};
+
+// Throws Error with everything wrong with the models' files; what is wrong with the recipe goes to findings.
+InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const MethodInfo& method,
+                    PlanFindings* findings);
+
+}  // namespace gpumerge

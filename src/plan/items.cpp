@@ -1,0 +1,174 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From matched tensors to plan items. Problems that only resolved parameters show come from the method itself.
+#include "src/plan/items.h"
+
+#include "src/base/hash.h"
+#include "src/plan/compatibility.h"
+#include "src/plan/params.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+namespace gpumerge {
+namespace {
+
+class ItemMaker {
+ public:
+  ItemMaker(const MergeConfig& config, const InputSet& inputs, const MethodRow& method)
+      : config_(config),
+        inputs_(inputs),
+        method_(method),
+        method_index_(static_cast<uint32_t>(&method - Methods().data())),
+        compatibility_(inputs),
+        params_(config, inputs, *method.info) {}
+
+  std::optional<PlanItem> Make(const TensorGroup& group) {
+    if (!compatibility_.ShapesAgree(group) || !compatibility_.TypesAgree(group)) return std::nullopt;
+    PlanItem item;
+    item.name = group.name;
+    if (group.place == GroupPlace::kLayer) item.layer = group.layer;
+    const std::vector<uint32_t> order = InputOrder(*group.slice);
+    FillInputs(group, order, &item);
+    const DType input_type = group.inputs[0].tensor->dtype;
+    if (Info(input_type).dtype_class == DTypeClass::kInteger) {
+      MakeCopy(fmt::format("{} tensor: all models must agree", input_type == DType::kBool ? "bool" : "integer"), &item);
+      return item;
+    }
+    item.job.method = method_index_;
+    item.job.has_base = group.slice->base.has_value();
+    item.job.seed = config_.seed;
+    item.job.name_hash = NameHash(group.name);
+    std::optional<std::vector<JobParam>> params = params_.Resolve(group, order);
+    if (!params) return std::nullopt;
+    item.job.params = std::move(*params);
+    return FinishMerge(group, std::move(item));
+  }
+
+  void Report(PlanFindings* findings) const {
+    compatibility_.Report(findings);
+    params_.Report(findings);
+    for (const auto& [key, problem] : problems_) {
+      Diagnostic diagnostic = problem.diagnostic;
+      if (problem.n_tensors > 1) diagnostic.message += fmt::format(" (and {} more tensors)", problem.n_tensors - 1);
+      findings->errors.push_back(std::move(diagnostic));
+    }
+  }
+
+ private:
+  struct Problem {
+    Diagnostic diagnostic;
+    uint64_t n_tensors = 0;
+  };
+
+  // Indices into the slice's sources: the base first where the method has one.
+  static std::vector<uint32_t> InputOrder(const Slice& slice) {
+    std::vector<uint32_t> order(slice.sources.size());
+    std::iota(order.begin(), order.end(), 0u);
+    if (slice.base) std::rotate(order.begin(), order.begin() + *slice.base, order.begin() + *slice.base + 1);
+    return order;
+  }
+
+  // A model's place among the models of the recipe, the slice's base not counted.
+  static uint32_t ModelIndex(const Slice& slice, uint32_t model) {
+    if (!slice.base) return model;
+    const uint32_t base = slice.sources[*slice.base].model;
+    return model == base ? 0 : model - (base < model ? 1 : 0);
+  }
+
+  void FillInputs(const TensorGroup& group, const std::vector<uint32_t>& order, PlanItem* item) const {
+    const ModelTensor& first = *group.inputs[0].tensor;
+    item->job.shape = first.shape;
+    item->job.n_elems = 1;
+    for (uint64_t extent : first.shape) item->job.n_elems *= extent;
+    for (uint32_t index : order) {
+      const GroupInput& input = group.inputs[index];
+      const uint32_t model = input.source->model;
+      item->job.inputs.push_back({input.tensor->dtype, ModelIndex(*group.slice, model)});
+      item->inputs.push_back(
+          {model, input.tensor->file, input.tensor->name, input.tensor->offset_bytes, input.tensor->size_bytes});
+    }
+  }
+
+  static void MakeCopy(std::string reason, PlanItem* item) {
+    item->action = PlanAction::kCopy;
+    item->reason = std::move(reason);
+    item->job.out_dtype = item->job.inputs[0].dtype;
+    item->job.has_base = false;
+    item->job.method = 0;
+    item->job.params.clear();
+    item->job.seed = item->job.name_hash = 0;
+    item->size_bytes = item->inputs[0].size_bytes;
+  }
+
+  std::optional<PlanItem> FinishMerge(const TensorGroup& group, PlanItem item) {
+    const DType input_type = item.job.inputs[0].dtype;
+    const bool is_copy = method_.is_copy(item.job);
+    if (Info(input_type).dtype_class == DTypeClass::kOpaque) {
+      if (!is_copy) return RefuseOpaque(group, input_type);
+      MakeCopy(CopyReason(), &item);
+      return item;
+    }
+    DType promoted = input_type;
+    for (const JobInput& input : item.job.inputs) promoted = PromoteFloat(promoted, input.dtype);
+    const std::optional<DType> asked = config_.out_dtype ? config_.out_dtype : config_.dtype;
+    item.job.out_dtype = asked.value_or(promoted);
+    if (is_copy && item.job.out_dtype == input_type) {
+      MakeCopy(CopyReason(), &item);
+      return item;
+    }
+    item.size_bytes = item.job.n_elems * ElementBytes(item.job.out_dtype);
+    compatibility_.NoteMerged(group, !asked);
+    if (const std::optional<JobProblem> problem = method_.check(item.job)) {
+      AddProblem(*problem, group.name);
+      return std::nullopt;
+    }
+    item.passes = method_.passes(item.job);
+    return item;
+  }
+
+  std::string CopyReason() const { return fmt::format("{}: the bytes of one model", method_.info->name); }
+
+  std::optional<PlanItem> RefuseOpaque(const TensorGroup& group, DType dtype) {
+    AddProblem({ErrorCode::kDtUnsupported, fmt::format("{} can be copied, not merged", Info(dtype).name),
+                "convert the models to bfloat16 first; passthrough copies such tensors"},
+               group.name);
+    return std::nullopt;
+  }
+
+  void AddProblem(const JobProblem& problem, const std::string& tensor) {
+    Problem& known = problems_[{problem.code, problem.message}];
+    if (known.n_tensors++ > 0) return;
+    known.diagnostic = {.code = problem.code,
+                        .message = fmt::format("tensor \"{}\": {}", tensor, problem.message),
+                        .where = Info(problem.code).exit_status == 3 ? config_.file : "",
+                        .help = problem.help};
+  }
+
+  const MergeConfig& config_;
+  const InputSet& inputs_;
+  const MethodRow& method_;
+  const uint32_t method_index_;
+  CompatibilityCheck compatibility_;
+  ParamResolver params_;
+  std::map<std::pair<ErrorCode, std::string>, Problem> problems_;  // one entry for all tensors with it
+};
+
+}  // namespace
+
+std::vector<PlanItem> MakeItems(const MergeConfig& config, const InputSet& inputs,
+                                const std::vector<TensorGroup>& groups, const MethodRow& method,
+                                PlanFindings* findings) {
+  ItemMaker maker(config, inputs, method);
+  std::vector<PlanItem> items;
+  items.reserve(groups.size());
+  for (const TensorGroup& group : groups) {
+    if (std::optional<PlanItem> item = maker.Make(group)) items.push_back(std::move(*item));
+  }
+  maker.Report(findings);
+  return items;
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,77 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tokenizer files come from one model, so that they fit together; generation and processor settings from the donor.
+#include "src/plan/output_files.h"
+
+#include "src/config/emit.h"
+#include "src/io/model_card.h"
+#include "src/plan/shards.h"
+
+#include <algorithm>
+#include <array>
+
+namespace gpumerge {
+namespace {
+
+constexpr std::array<std::string_view, 20> kTokenizerFiles{"added_tokens.json",  "chat_template.jinja",
+                                                           "chat_template.json", "merges.txt",
+                                                           "normalizer.json",    "sentencepiece.bpe.model",
+                                                           "source.spm",         "special_tokens_map.json",
+                                                           "spiece.model",       "target.spm",
+                                                           "tekken.json",        "tiktoken.model",
+                                                           "tokenizer.json",     "tokenizer.model",
+                                                           "tokenizer.model.v3", "tokenizer_config.json",
+                                                           "vocab.bpe",          "vocab.json",
+                                                           "vocab.spm",          "vocab.txt"};
+
+constexpr std::array<std::string_view, 5> kDonorFiles{"generation_config.json", "image_processor_config.json",
+                                                      "preprocessor_config.json", "processor_config.json",
+                                                      "video_preprocessor_config.json"};
+
+template <size_t kCount>
+void CopyFiles(const ModelFiles& files, const std::array<std::string_view, kCount>& names, Plan* plan) {
+  for (const std::string_view name : names) {
+    if (std::find(files.side_files.begin(), files.side_files.end(), name) == files.side_files.end()) continue;
+    plan->copied_files.push_back({std::string(name), fmt::format("{}/{}", files.location.directory, name)});
+  }
+}
+
+// Names the merge, not the output's directory: equal recipes give equal cards.
+std::string CardTitle(const Plan& plan) {
+  std::string title = plan.method + " merge of ";
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < plan.models.size(); ++i)
+    if (plan.base != i || plan.models.size() == 1) names.push_back(plan.models[i].name);
+  return title + ListSome(names, 8);
+}
+
+std::string MakeCard(const MethodInfo& method, const std::string& recipe, const Plan& plan) {
+  ModelCardInput card;
+  card.title = CardTitle(plan);
+  card.method = method.name;
+  card.method_summary = method.summary;
+  card.method_reference = method.reference;
+  card.recipe_yaml = recipe;
+  for (uint32_t i = 0; i < plan.models.size(); ++i)
+    card.models.push_back({plan.models[i].name, plan.models[i].is_hub, plan.base == i});
+  return MakeModelCard(card);
+}
+
+}  // namespace
+
+void AddOutputFiles(const MergeConfig& config, const InputSet& inputs, const MethodInfo& method,
+                    std::string config_json, Plan* plan) {
+  const std::string recipe = EmitConfig(config);
+  plan->text_files.push_back({"config.json", std::move(config_json)});
+  if (plan->shards.size() > 1) plan->text_files.push_back({"model.safetensors.index.json", MakeIndexJson(*plan)});
+  plan->text_files.push_back({std::string(kModelCardFile), MakeCard(method, recipe, *plan)});
+  plan->text_files.push_back({std::string(kRecipeFile), recipe});
+
+  CopyFiles(inputs.models[inputs.tokenizer].files, kTokenizerFiles, plan);
+  CopyFiles(inputs.models[inputs.donor].files, kDonorFiles, plan);
+  std::sort(plan->copied_files.begin(), plan->copied_files.end(),
+            [](const PlanCopiedFile& a, const PlanCopiedFile& b) { return a.file_name < b.file_name; });
+}
+
+}  // namespace gpumerge

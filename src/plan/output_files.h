@@ -1,0 +1,27 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The files of the output besides its shards: texts that the plan holds, and files copied from a model.
+// gpumerge_report.json is not among them: only a run can write it. Thread-safe (no state).
+#pragma once
+
+#include "src/plan/input_set.h"
+
+#include "gpumerge/config.h"
+#include "gpumerge/method.h"
+#include "gpumerge/plan.h"
+
+#include <string>
+#include <string_view>
+
+namespace gpumerge {
+
+// The recipe as run, in the output.
+inline constexpr std::string_view kRecipeFile = "gpumerge_config.yaml";
+inline constexpr std::string_view kModelCardFile = "README.md";
+
+// Fills plan->text_files and plan->copied_files; the rest of the plan is complete.
+void AddOutputFiles(const MergeConfig& config, const InputSet& inputs, const MethodInfo& method,
+                    std::string config_json, Plan* plan);
+
+}  // namespace gpumerge
