@@ -101,8 +101,6 @@ std::string ParamText(const ParamSpec& param) {
   std::string text = fmt::format("  {:12} {}; {}; {}\n", param.name, ValuesOf(param), ScopeOf(param),
                                  param.default_value ? "default " + DefaultOf(param) : std::string("required"));
   if (!param.help.empty()) text += fmt::format("{:15}{}\n", "", param.help);
-  if (param.effect == ParamEffect::kNone)
-    text += fmt::format("{:15}accepted for mergekit's recipes, changes nothing\n", "");
   return text;
 }
 

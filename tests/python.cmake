@@ -1,0 +1,26 @@
+# Tests written in Python with unittest: each method `test_...` is known to ctest by name.
+find_program(GM_PYTHON3 python3)
+if(NOT GM_PYTHON3)
+  message(FATAL_ERROR "gpumerge's tests need python3: apt-get install python3   (scripts/setup installs everything)")
+endif()
+
+# gm_add_python_tests(PREFIX FILE [LABELS label...] [TIMEOUT seconds]): tests PREFIX.test_... from classes in FILE
+function(gm_add_python_tests prefix file)
+  cmake_parse_arguments(T "" "TIMEOUT" "LABELS" ${ARGN})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  set(path ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+  file(STRINGS ${path} lines REGEX "^(class |    def test_)")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "^class ([A-Za-z0-9_]+)")
+      set(class ${CMAKE_MATCH_1})
+    elseif(line MATCHES "def (test_[a-z0-9_]+)")
+      set(name ${prefix}.${CMAKE_MATCH_1})
+      add_test(NAME ${name} COMMAND ${GM_PYTHON3} -B ${path} ${class}.${CMAKE_MATCH_1})
+      set_tests_properties(${name} PROPERTIES LABELS "${T_LABELS}" TIMEOUT ${T_TIMEOUT}
+                           ENVIRONMENT "GPUMERGE=$<TARGET_FILE:gpumerge>" SKIP_REGULAR_EXPRESSION "OK .skipped=")
+    endif()
+  endforeach()
+endfunction()
