@@ -13,6 +13,10 @@
 namespace gpumerge {
 namespace {
 
+bool IsSame(const Diagnostic& a, const Diagnostic& b) {
+  return a.code == b.code && a.where == b.where && a.message == b.message;
+}
+
 template <class LocatedList>
 std::vector<Diagnostic> InFileOrder(LocatedList& located) {
   std::stable_sort(located.begin(), located.end(), [](const auto& a, const auto& b) {
@@ -20,7 +24,11 @@ std::vector<Diagnostic> InFileOrder(LocatedList& located) {
   });
   std::vector<Diagnostic> ordered;
   ordered.reserve(located.size());
-  for (auto& entry : located) ordered.push_back(std::move(entry.second));
+  for (auto& entry : located) {
+    // What an anchor marks is read once for each alias; its problems are the same ones.
+    if (!ordered.empty() && IsSame(ordered.back(), entry.second)) continue;
+    ordered.push_back(std::move(entry.second));
+  }
   located.clear();
   return ordered;
 }
@@ -36,7 +44,10 @@ Findings::Findings(std::string_view file, std::vector<Diagnostic>* warnings) : f
 
 void Findings::AddError(Location at, Diagnostic diagnostic) {
   errors_.emplace_back(at, Place(at, std::move(diagnostic)));
-  if (errors_.size() >= kMaxErrors) ThrowErrors();
+  if (errors_.size() < kMaxErrors) return;
+  std::string& help = errors_.back().second.help;
+  help += fmt::format("{}stopped after {} errors; there may be more", help.empty() ? "" : "; ", kMaxErrors);
+  ThrowErrors();
 }
 
 void Findings::AddWarning(Location at, Diagnostic diagnostic) {

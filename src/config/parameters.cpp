@@ -63,9 +63,8 @@ std::optional<Scalar> ReadChoice(const YamlNode& node, const ParamSpec& spec, st
     if (choice == "1" || choice == "0") choice = choice == "1" ? "true" : "false";
   }
   if (HasChoice(spec, choice)) return Scalar{choice, node.at};
-  const std::string_view nearest = NearestName(choice, spec.choices);
-  AddTypeError(node, what, "one of " + JoinNames({spec.choices.begin(), spec.choices.end()}),
-               nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest), context.findings);
+  AddChoiceError(node, what, "one of " + JoinNames({spec.choices.begin(), spec.choices.end()}),
+                 NearestName(choice, spec.choices), context.findings);
   return std::nullopt;
 }
 

@@ -103,8 +103,9 @@ class RecipeChecker {
     const auto is_base = [&](const Input& input) { return group.base != nullptr && input.identity == base_identity; };
     const auto listed_base = std::find_if(group.inputs.begin(), group.inputs.end(), is_base);
     const bool base_is_listed = listed_base != group.inputs.end();
+    const bool slice_lacks_base = NeedsBase() && group.is_slice && group.base != nullptr && !base_is_listed;
     if (NeedsBase()) {
-      if (group.is_slice && group.base != nullptr && !base_is_listed) {
+      if (slice_lacks_base) {
         Add(group.at, ErrorCode::kCfgMissing,
             fmt::format("base_model {} is not among the sources of this slice", DescribeModel(*group.base)),
             "add it as a source with its layer_range");
@@ -116,7 +117,8 @@ class RecipeChecker {
     } else if (group.base != nullptr && !base_is_listed && !group.is_slice) {
       group.inputs.push_back({group.base, nullptr, base_identity});
     }
-    CheckCount(group, !NeedsBase() && group.base != nullptr && !base_is_listed && !group.is_slice);
+    const bool base_is_unknown = NeedsBase() && group.base == nullptr;  // reported elsewhere
+    if (!slice_lacks_base && !base_is_unknown) CheckCount(group, base_is_listed);
     for (const ParamSpec& spec : context_.method->params) CheckRequired(spec, group);
   }
 
@@ -136,7 +138,7 @@ class RecipeChecker {
     }
   }
 
-  void CheckCount(const Group& group, bool base_was_added) {
+  void CheckCount(const Group& group, bool base_is_listed) {
     const MethodInfo& method = *context_.method;
     const size_t n = group.inputs.size();
     if (n >= method.min_models && n <= method.max_models) return;
@@ -150,9 +152,12 @@ class RecipeChecker {
                                                  wanted.ends_with(" 1") ? "" : "s", besides, place, n),
                           .found = fmt::format("{}", n),
                           .expected = wanted};
-    if (base_was_added) {
-      diagnostic.help = fmt::format("base_model {} is one more input of '{}'; remove it, or list fewer models",
-                                    DescribeModel(*group.base), method.name);
+    if (group.base != nullptr && !base_is_listed) {
+      const std::string base = DescribeModel(*group.base);
+      if (NeedsBase()) diagnostic.help = fmt::format("base_model {} is none of those listed", base);
+      if (!NeedsBase() && !group.is_slice)
+        diagnostic.help =
+            fmt::format("base_model {} is one more input of '{}'; remove it, or list fewer models", base, method.name);
     }
     context_.findings.AddError(group.at, std::move(diagnostic));
   }
@@ -168,8 +173,13 @@ class RecipeChecker {
           fmt::format("add it to the top-level parameters: {{{}: ...}}: {}", spec.name, spec.help));
       return;
     }
-    for (const Input& input : group.inputs) {
-      if (HasValue(input.own, spec.name)) continue;
+    std::vector<const Input*> lacking;
+    for (const Input& input : group.inputs)
+      if (!HasValue(input.own, spec.name)) lacking.push_back(&input);
+    // A base that is not named as such is listed without parameters.
+    if (NeedsBase() && group.base == nullptr && lacking.size() == 1) return;
+    for (const Input* input_lacking : lacking) {
+      const Input& input = *input_lacking;
       const std::string model = DescribeModel(*input.model);
       std::string help =
           fmt::format("add 'parameters: {{{}: ...}}' to its entry, or to the top level for all models", spec.name);

@@ -192,10 +192,7 @@ std::optional<DType> ReadDType(YamlNode& root, std::string_view key, RecipeConte
     if (!info.torch_name.empty()) names.push_back(info.torch_name);
   std::string_view nearest = UsualDTypeName(*name);
   if (nearest.empty()) nearest = NearestName(*name, names);
-  AddTypeError(
-      *node, what, "one of " + JoinNames(names),
-      nearest.empty() ? "weights are merged in floating types only" : fmt::format("did you mean '{}'?", nearest),
-      context.findings);
+  AddChoiceError(*node, what, "one of " + JoinNames(names), nearest, context.findings);
   return std::nullopt;
 }
 

@@ -126,6 +126,15 @@ void AddTypeError(const YamlNode& node, std::string_view what, std::string expec
                               .help = std::move(help)});
 }
 
+void AddChoiceError(const YamlNode& node, std::string_view what, std::string expected, std::string_view nearest,
+                    Findings& findings) {
+  findings.AddError(node.at, {.code = ErrorCode::kCfgType,
+                              .message = fmt::format("{} cannot be {}", what, Describe(node)),
+                              .found = Describe(node),
+                              .expected = std::move(expected),
+                              .help = nearest.empty() ? "" : fmt::format("did you mean '{}'?", nearest)});
+}
+
 void AddAmbiguous(const YamlNode& node, std::string_view what, std::string_view safe, Findings& findings) {
   findings.AddError(node.at,
                     {.code = ErrorCode::kYamlAmbiguous,

@@ -29,6 +29,9 @@ std::string_view SafeBoolSpelling(std::string_view text);
 
 void AddTypeError(const YamlNode& node, std::string_view what, std::string expected, std::string help,
                   Findings& findings);
+// For a value that is none of a few names; nearest may be "".
+void AddChoiceError(const YamlNode& node, std::string_view what, std::string expected, std::string_view nearest,
+                    Findings& findings);
 void AddAmbiguous(const YamlNode& node, std::string_view what, std::string_view safe, Findings& findings);
 
 }  // namespace gpumerge

@@ -10,6 +10,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace gpumerge {
@@ -67,6 +68,9 @@ YamlNode ReadYaml(std::string_view raw_text, Findings& findings) {
       if (builder.n_documents() > 1) FailSecondDocument(builder.document_at(), text, findings);
   } catch (const YAML::Exception& exception) {
     FailSyntax(exception, marks, findings);
+  } catch (const std::logic_error& exception) {
+    // yaml-cpp lets some errors of the standard library out, without a place.
+    findings.Fail({}, {.code = ErrorCode::kYamlSyntax, .message = fmt::format("not valid YAML: {}", exception.what())});
   }
   if (builder.n_documents() == 0) {
     findings.Fail({1, 1}, {.code = ErrorCode::kYamlDocs,
