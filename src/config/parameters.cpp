@@ -187,7 +187,7 @@ void WarnOfNoEffect(const YamlKey& key, const ParamSpec& spec, RecipeContext& co
                                        .help = std::string(spec.help)});
 }
 
-void WarnOfNoValue(const Setting& setting, RecipeContext& context) {
+void WarnOfEmptyList(const Setting& setting, RecipeContext& context) {
   context.findings.AddWarning(
       setting.at, {.code = ErrorCode::kCfgNoEffect,
                    .message = fmt::format("parameter '{}' is an empty list and counts as not given here", setting.name),
@@ -214,7 +214,7 @@ Settings ReadParameters(YamlNode& owner, RecipeLevel level, RecipeContext& conte
     if (context.findings.n_errors() != n_errors_before) {
       setting.conditions = {{{}, {}, {Scalar{0.0, key.at}}}};  // refused is not missing
     } else if (YieldsNothing(setting)) {
-      WarnOfNoValue(setting, context);
+      WarnOfEmptyList(setting, context);
     }
     if (spec != nullptr) WarnOfNoEffect(key, *spec, context);
     settings.push_back(std::move(setting));

@@ -14,12 +14,16 @@ YamlNode* FindOptional(YamlNode& map, std::string_view key, RecipeContext& conte
   for (size_t i = 0; i < map.keys.size(); ++i) {
     if (map.keys[i].text != key) continue;
     if (map.items[i].kind != YamlKind::kNull) return &map.items[i];
-    context.findings.AddWarning(map.keys[i].at,
-                                {.code = ErrorCode::kCfgNoEffect,
-                                 .message = fmt::format("key '{}' has no value and counts as not given", key),
-                                 .help = "give it a value, or remove the key"});
+    WarnOfNoValue(map.keys[i], context);
   }
   return nullptr;
+}
+
+void WarnOfNoValue(const YamlKey& key, RecipeContext& context) {
+  context.findings.AddWarning(key.at,
+                              {.code = ErrorCode::kCfgNoEffect,
+                               .message = fmt::format("key '{}' has no value and counts as not given", key.text),
+                               .help = "give it a value, or remove the key"});
 }
 
 Location KeyLocation(const YamlNode& map, std::string_view key) {

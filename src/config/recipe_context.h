@@ -28,6 +28,8 @@ struct RecipeContext {
 
 // A key with a value, nullptr without. A key left empty counts as not given, as in mergekit, and a warning says so.
 YamlNode* FindOptional(YamlNode& map, std::string_view key, RecipeContext& context);
+// The warning of FindOptional.
+void WarnOfNoValue(const YamlKey& key, RecipeContext& context);
 // The place of a key that is there.
 Location KeyLocation(const YamlNode& map, std::string_view key);
 // False and an error unless node is a list (a mapping); `what` names it in the message.

@@ -156,10 +156,14 @@ void ReportMisplacedParameter(YamlNode& map, YamlKey key, YamlNode value, std::s
 }
 
 // Reports a key that does not belong here. True: it was renamed to one that does, and its value stays.
-bool ReportKey(YamlKey& key, const YamlNode& map, RecipeLevel level, RecipeContext& context) {
+bool ReportKey(YamlKey& key, const YamlNode& value, const YamlNode& map, RecipeLevel level, RecipeContext& context) {
   Findings& findings = context.findings;
   for (const KeyNote& note : kUnsupported) {
     if (note.key != key.text) continue;
+    if (value.kind == YamlKind::kNull) {
+      WarnOfNoValue(key, context);
+      return false;
+    }
     findings.AddError(key.at, {.code = ErrorCode::kCfgUnsupported,
                                .message = fmt::format("key '{}' is not supported", key.text),
                                .help = std::string(note.help)});
@@ -208,7 +212,7 @@ void MendKeys(YamlNode& map, RecipeLevel level, RecipeContext& context) {
       ReportMisplacedParameter(map, map.keys[i], std::move(map.items[i]), parameter, level, context);
     } else {
       YamlKey key = map.keys[i];
-      keep[i] = ReportKey(key, map, level, context);
+      keep[i] = ReportKey(key, map.items[i], map, level, context);
       map.keys[i] = std::move(key);
     }
   }

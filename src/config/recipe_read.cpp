@@ -242,7 +242,8 @@ std::optional<std::string> ReadOptionalText(YamlNode& root, std::string_view key
 MergeConfig ReadRecipe(YamlNode& root, RecipeContext& context) {
   MergeConfig config;
   if (!ExpectMap(root, "the recipe", context)) return config;
-  const bool has_modules = root.Find("modules") != nullptr;
+  const YamlNode* modules = root.Find("modules");
+  const bool has_modules = modules != nullptr && modules->kind != YamlKind::kNull;
   MendKeys(root, RecipeLevel::kTop, context);
   ReadMethod(root, config, context);
   if (YamlNode* base = FindOptional(root, "base_model", context))
