@@ -1,9 +1,9 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Canonical YAML of a recipe; see config_emit.h. Written by hand because what little YAML it needs must not change with the
+// Canonical YAML of a recipe; see emit.h. Written by hand because what little YAML it needs must not change with the
 // version of a library.
-#include "src/config/config_emit.h"
+#include "src/config/emit.h"
 
 #include "src/config/scalar.h"
 
