@@ -1,9 +1,12 @@
 # A merge method is one header in kernels/methods/. For each of them and each executor a small source file is stamped from
 # a template, and one table lists them all: no static initialisers (they vanish from static libraries), one translation
 # unit a method and instruction set (an edit recompiles one method).
-set(GM_CPU_ISAS baseline)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
-  set(GM_CPU_ISAS x86_64_v2 x86_64_v3 x86_64_v4)
+# -DGM_CPU_ISAS=x86_64_v2 builds fewer of them, for a quick build.
+if(NOT DEFINED GM_CPU_ISAS)
+  set(GM_CPU_ISAS baseline)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
+    set(GM_CPU_ISAS x86_64_v2 x86_64_v3 x86_64_v4)
+  endif()
 endif()
 set(GM_ISA_FLAGS_baseline "")
 set(GM_ISA_FLAGS_x86_64_v2 -march=x86-64-v2)
