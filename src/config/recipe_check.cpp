@@ -75,6 +75,7 @@ class RecipeChecker {
       groups.push_back(std::move(group));
     }
     for (const SliceEntry& slice : config_.slices) {
+      if (slice.sources.empty()) continue;  // reported when it was read
       const std::optional<ModelRef>& base = slice.base_model ? slice.base_model : config_.base_model;
       Group group{
           .base = base ? &*base : nullptr, .slice_parameters = &slice.parameters, .at = slice.at, .is_slice = true};
