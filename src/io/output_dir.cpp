@@ -137,10 +137,21 @@ struct OutputDir::State {
     return *sized.at(static_cast<size_t>(handle));
   }
 
-  void SyncParents() const {
-    if (sync != Sync::kFull) return;
-    SyncDirectory(places.parent);
-    for (const std::string& made : parents.paths()) SyncDirectory(fs::path(made).parent_path().string());
+  // The target is the new output. What fails from here on is an error, but one that says so.
+  void FinishPublished() {
+    parents.Keep();
+    try {
+      if (sync == Sync::kFull) {
+        SyncDirectory(places.parent);
+        for (const std::string& made : parents.paths()) SyncDirectory(fs::path(made).parent_path().string());
+      }
+      RemoveTree(places.staging);
+      RemoveTree(places.old);
+    } catch (const Error& error) {
+      Diagnostic diagnostic = error.diagnostics().front();
+      diagnostic.message = "the output is complete, but " + diagnostic.message;
+      throw Error(std::move(diagnostic));
+    }
   }
 
   void PublishByRename();
@@ -241,12 +252,9 @@ void OutputDir::State::PublishByRename() {
     CheckOutputTarget(places.target, overwrite);
     if (!ExchangeNames(places.staging, places.target)) ReplaceByRenames();
   }
-  // From here on the target is the new output, and staging is gone or the old one.
+  // Staging is gone now, or it is the old output.
   staging->Release();
-  parents.Keep();
-  SyncParents();
-  RemoveTree(places.staging);
-  RemoveTree(places.old);
+  FinishPublished();
 }
 
 // For file systems that cannot exchange names: for a moment there is no target; the next run repairs a kill then.
@@ -267,9 +275,8 @@ void OutputDir::State::PublishInPlace() {
     moves.emplace_back(Join(places.staging, name), Join(places.target, name));
   std::stable_partition(moves.begin() + n_old, moves.end(), [&](const auto& move) { return !is_last(move); });
   MoveAll(moves);
-  SyncParents();
-  staging.reset();
-  RemoveTree(places.old);
+  staging->Release();
+  FinishPublished();
 }
 
 }  // namespace gpumerge

@@ -1,0 +1,129 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What may be an output directory, and whether it overlaps an input.
+#include "src/io/output_target.h"
+
+#include "src/io/output_dir.h"
+#include "tests/support/child_process.h"
+#include "tests/support/model_writer.h"
+#include "tests/support/output_helpers.h"
+
+#include "gpumerge/error.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <sys/mount.h>
+#include <unistd.h>
+#include <vector>
+
+namespace gpumerge {
+namespace {
+
+namespace fs = std::filesystem;
+using test::InChild;
+using test::Names;
+using test::Publish;
+using test::ReadTextFile;
+using test::RefusalOf;
+using test::ScratchDir;
+using test::WriteTextFile;
+using ::testing::ElementsAre;
+
+TEST(OutputTarget, LinksToDirectoriesAreFollowedOthersRefused) {
+  const ScratchDir temp;
+  fs::create_directories(temp / "real/empty");
+  fs::create_directory_symlink(temp / "real/empty", temp / "link");
+  Publish(temp / "link", false);
+  EXPECT_TRUE(fs::is_symlink(temp / "link"));
+  EXPECT_THAT(Names(temp / "real/empty"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "real"), ElementsAre("empty"));
+
+  fs::create_symlink(temp / "nowhere", temp / "broken");
+  WriteTextFile(temp / "file", "x");
+  for (const char* name : {"broken", "file"}) {
+    EXPECT_EQ(RefusalOf([&] { CheckOutputTarget(temp / name, true); }).code, ErrorCode::kOutExists) << name;
+    EXPECT_EQ(RefusalOf([&] { OutputDir(temp / name, true, Sync::kNone); }).code, ErrorCode::kOutExists) << name;
+  }
+  EXPECT_EQ(RefusalOf([&] { CheckOutputTarget(temp / "file/out", false); }).code, ErrorCode::kOutIo);
+  EXPECT_EQ(RefusalOf([&] { CheckOutputTarget("", false); }).code, ErrorCode::kOutIo);
+  EXPECT_EQ(RefusalOf([&] { CheckOutputTarget("/", true); }).code, ErrorCode::kOutExists);
+  EXPECT_EQ(ReadTextFile(temp / "file"), "x");
+  CheckOutputTarget(temp / "new/deep", false);
+}
+
+TEST(OutputTarget, OverwriteSparesHomeWorkingDirectoryAndRepositories) {
+  const ScratchDir temp;
+  WriteTextFile(temp / "home/user/file", "x");
+  WriteTextFile(temp / "work/sub/file", "x");
+  WriteTextFile(temp / "repo/.git/HEAD", "x");
+  const auto message = [&](const std::string& target) {
+    return RefusalOf([&] { CheckOutputTarget(target, true); }).message;
+  };
+  EXPECT_EQ(message(temp / "repo"), "--overwrite would delete a git repository");
+  EXPECT_TRUE(InChild([&] {
+    if (::chdir((temp / "work/sub").c_str()) != 0 || ::setenv("HOME", (temp / "home/user").c_str(), 1) != 0)
+      return false;
+    return message(temp / "work") == "--overwrite would delete the working directory" &&
+           message(".") == "--overwrite would delete the working directory" &&
+           message(temp / "home") == "--overwrite would delete the home directory" &&
+           message(temp / "home/user") == "--overwrite would delete the home directory";
+  }));
+  CheckOutputTarget(temp / "work", true);
+}
+
+TEST(OutputApart, OverlapIsSeenThroughLinks) {
+  const ScratchDir temp;
+  fs::create_directories(temp / "models/a/sub");
+  fs::create_directories(temp / "models/b");
+  fs::create_directories(temp / "out");
+  fs::create_directory_symlink(temp / "models/a", temp / "link");
+  const std::vector<std::string> inputs{temp / "models/b", temp / "models/a"};
+  CheckOutputApart(temp / "out", inputs);
+  CheckOutputApart(temp / "models/c", inputs);
+  CheckOutputApart(temp / "models/ab/c", inputs);
+  const auto message = [&](const std::string& target) {
+    const Diagnostic refusal = RefusalOf([&] { CheckOutputApart(target, inputs); });
+    EXPECT_EQ(refusal.code, ErrorCode::kOutInInput);
+    return refusal.message;
+  };
+  EXPECT_EQ(message(temp / "models/a"), "the output directory is an input");
+  EXPECT_EQ(message(temp / "link"), "the output directory is an input");
+  EXPECT_EQ(message(temp / "link/new/out"), "the output directory lies inside an input");
+  EXPECT_EQ(message(temp / "link/sub"), "the output directory lies inside an input");
+  EXPECT_EQ(message(temp / "out/../models/b/x"), "the output directory lies inside an input");
+  EXPECT_EQ(message(temp / "models"), "the output directory contains an input");
+  EXPECT_EQ(message(temp.path()), "the output directory contains an input");
+  // Every overlapping input is reported, through a link as well.
+  try {
+    CheckOutputApart(temp / "models", {temp / "models/b", temp / "link"});
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.diagnostics().size(), 2u);
+  }
+}
+
+TEST(OutputApart, OverlapIsSeenThroughBindMounts) {
+  const ScratchDir temp;
+  fs::create_directories(temp / "mounted");
+  fs::create_directories(temp / "bound");
+  GM_RUN_ON_TMPFS(temp / "mounted", "size=1m", [&] {
+    fs::create_directories(temp / "mounted/model/deep");
+    if (::mount((temp / "mounted/model").c_str(), (temp / "bound").c_str(), nullptr, MS_BIND, nullptr) != 0)
+      return false;
+    const auto code = [&](const std::string& target, const std::string& input) {
+      return RefusalOf([&] { CheckOutputApart(target, {input}); }).code;
+    };
+    return code(temp / "bound/out", temp / "mounted/model") == ErrorCode::kOutInInput &&
+           code(temp / "mounted/model/out", temp / "bound") == ErrorCode::kOutInInput &&
+           code(temp / "mounted", temp / "mounted/model/deep") == ErrorCode::kOutInInput &&
+           code(temp / "mounted/model", temp / "bound/deep") == ErrorCode::kOutInInput;
+  });
+}
+
+}  // namespace
+}  // namespace gpumerge
