@@ -65,7 +65,7 @@ bool IsDirectory(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-// The last component of the path as the user gave it; of the resolved one where that is empty, "." or "..".
+// The last component of the directory as the user gave it; of the resolved one where that is empty, "." or "..".
 std::string NameOf(const std::string& given, const std::string& resolved) {
   std::string name = fs::path(given).lexically_normal().filename();
   if (name.empty()) name = fs::path(given).lexically_normal().parent_path().filename();
@@ -81,7 +81,10 @@ ModelLocation LocateLocal(const std::string& path) {
   if (parent.empty()) parent = ".";
   location.directory = ResolvePath(is_directory ? path : parent.string());
   if (!is_directory) location.weights_path = (fs::path(location.directory) / fs::path(path).filename()).string();
-  location.name = NameOf(path, location.directory);
+  // Every model has a model.safetensors; such a file is called after its directory.
+  const std::string file_name = fs::path(path).filename();
+  const bool names_directory = is_directory || file_name.starts_with("model.safetensors");
+  location.name = names_directory ? NameOf(is_directory ? path : parent.string(), location.directory) : file_name;
   const std::optional<std::string> hub_repo = HubRepoOf(location.directory);
   location.containment_root = hub_repo.value_or(location.directory);
   location.how = fmt::format("local {} {}", is_directory ? "directory" : "file",

@@ -38,7 +38,7 @@ std::string MakeSafetensorsHeader(const std::vector<HeaderTensor>& tensors,
   if (!metadata.empty()) {
     header += "\"__metadata__\":{";
     for (const auto& [key, value] : metadata) {
-      header.append(separator).append(QuoteJson(key)).append(":").append(QuoteJson(value));
+      header.append(separator).append(QuoteHeaderString(key)).append(":").append(QuoteHeaderString(value));
       separator = ",";
     }
     header += '}';
@@ -50,7 +50,7 @@ std::string MakeSafetensorsHeader(const std::vector<HeaderTensor>& tensors,
     if (__builtin_add_overflow(offset_bytes, tensor.size_bytes, &end_bytes))
       Fail(ErrorCode::kStOverflow, "the tensors of one file need more than 2^64 bytes", {});
     fmt::format_to(std::back_inserter(header), "{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                   separator, QuoteJson(tensor.name), Info(tensor.dtype).name, fmt::join(tensor.shape, ","),
+                   separator, QuoteHeaderString(tensor.name), Info(tensor.dtype).name, fmt::join(tensor.shape, ","),
                    offset_bytes, end_bytes);
     separator = ",";
     offset_bytes = end_bytes;

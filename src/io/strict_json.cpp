@@ -163,7 +163,7 @@ size_t JsonStringBegin(std::string_view json, size_t end_byte) {
   return 0;
 }
 
-std::string QuoteJson(std::string_view text) {
+std::string QuoteHeaderString(std::string_view text) {
   if (!IsUtf8(text)) {
     throw Error({.code = ErrorCode::kStName,
                  .message = fmt::format("the name \"{}\" is not UTF-8", EscapeForTerminal(text)),

@@ -45,6 +45,6 @@ size_t JsonStringBegin(std::string_view json, size_t end_byte);
 
 // The text as a JSON string with quotes, escaped as serde_json does it: \" \\ \b \f \n \r \t, other control characters
 // as \u00xx, everything else raw. Throws Error(ST-NAME) when it is not UTF-8.
-std::string QuoteJson(std::string_view text);
+std::string QuoteHeaderString(std::string_view text);
 
 }  // namespace gpumerge
