@@ -1,0 +1,312 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Models that do not fit together are refused, with every tensor named; nothing is dropped, cropped or cast silently.
+#include "tests/plan/plan_fixture.h"
+
+namespace gpumerge::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using MatchTest = PlanTest;
+
+std::vector<TestTensor> Without(std::vector<TestTensor> tensors, std::string_view part) {
+  std::erase_if(tensors, [&](const TestTensor& tensor) { return tensor.name.find(part) != std::string::npos; });
+  return tensors;
+}
+
+TEST_F(MatchTest, EveryTensorIsMergedInModelOrderOfTypesAndNames) {
+  Write("a", {.n_layers = 2});
+  Write("b", {.n_layers = 2, .seed = 1}, 3);
+  const Plan plan = MakePlan(kLinearOfTwo);
+  EXPECT_THAT(Names(plan),
+              ElementsAre("lm_head.weight", "model.embed_tokens.weight", "model.layers.0.input_layernorm.weight",
+                          "model.layers.0.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.weight",
+                          "model.layers.1.input_layernorm.weight", "model.layers.1.mlp.up_proj.weight",
+                          "model.layers.1.self_attn.q_proj.weight", "model.norm.weight"));
+  EXPECT_TRUE(plan.warnings.empty());
+  EXPECT_EQ(plan.files.size(), 4u);
+  const PlanItem& item = Item(plan, "model.layers.1.mlp.up_proj.weight");
+  EXPECT_EQ(item.layer, 1u);
+  EXPECT_EQ(item.job.out_dtype, DType::kBF16);
+  EXPECT_EQ(item.size_bytes, 192u);
+  EXPECT_EQ(item.job.name_hash, NameHash("model.layers.1.mlp.up_proj.weight"));
+  ASSERT_EQ(item.inputs.size(), 2u);
+  EXPECT_EQ(plan.files[item.inputs[1].file].model, 1u);
+  EXPECT_EQ(plan.models[1].reference, dir_ / "b");
+  EXPECT_EQ(plan.models[1].name, "b");
+}
+
+TEST_F(MatchTest, MissingTensorsAreListedWithTheirCount) {
+  Write("a", {.n_layers = 8});
+  Write("b", Without(TinyTensors({.n_layers = 8}), "mlp"), TinyConfig({.n_layers = 8}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-MISSING");
+  EXPECT_EQ(Info(problem.code).exit_status, 6);
+  EXPECT_THAT(problem.message, HasSubstr("b\" lacks 8 tensors that the others have: model.layers.0.mlp.up_proj.weight, "
+                                         "model.layers.1.mlp.up_proj.weight"));
+  EXPECT_EQ(problem.where, dir_ / "b");
+}
+
+TEST_F(MatchTest, LongListsAreCutWithTheNumberOfTheRest) {
+  Write("a", {.n_layers = 24});
+  Write("b", Without(TinyTensors({.n_layers = 24}), "mlp"), TinyConfig({.n_layers = 24}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_THAT(problem.message, HasSubstr("lacks 24 tensors"));
+  EXPECT_THAT(problem.message, HasSubstr("and 4 more"));
+}
+
+TEST_F(MatchTest, ExtraTensors) {
+  Write("a", {});
+  std::vector<TestTensor> tensors = TinyTensors({});
+  tensors.push_back(PatternTensor("score.weight", DType::kBF16, {2, 8}));
+  Write("b", tensors, TinyConfig({}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-EXTRA");
+  EXPECT_THAT(problem.message, HasSubstr("b\" has 1 tensor: score.weight"));
+}
+
+TEST_F(MatchTest, AnotherDepthIsExplained) {
+  Write("a", {.n_layers = 4});
+  Write("b", {.n_layers = 3});
+  const Diagnostic problem = [&] {
+    for (const Diagnostic& candidate : Problems(kLinearOfTwo))
+      if (candidate.code == ErrorCode::kMmMissing) return candidate;
+    return Diagnostic{};
+  }();
+  EXPECT_THAT(problem.message,
+              HasSubstr("lacks 3 tensors that the others have: model.layers.3.input_layernorm.weight"));
+  EXPECT_THAT(problem.found, HasSubstr("its config.json states 3 layers, that of"));
+}
+
+TEST_F(MatchTest, ShapesOfEveryModel) {
+  Write("a", {});
+  std::vector<TestTensor> tensors = TinyTensors({});
+  for (TestTensor& tensor : tensors)
+    if (tensor.name == "model.layers.2.mlp.up_proj.weight") tensor.shape = {8, 12};
+  Write("b", tensors, TinyConfig({}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-SHAPE");
+  EXPECT_EQ(problem.message, "tensor \"model.layers.2.mlp.up_proj.weight\": the models' shapes differ");
+  EXPECT_EQ(problem.found, Expand("[12, 8] in \"$D/a\", [8, 12] in \"$D/b\""));
+}
+
+TEST_F(MatchTest, VocabulariesOfDifferentSizes) {
+  Write("a", {});
+  Write("b", {.vocab_size = 17});
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-VOCAB");
+  EXPECT_EQ(problem.found, Expand("16 rows in \"$D/a\" (vocab_size 16), 17 rows in \"$D/b\" (vocab_size 17)"));
+  EXPECT_THAT(problem.help, HasSubstr("2 tensors affected"));
+}
+
+TEST_F(MatchTest, FloatingAgainstInteger) {
+  std::vector<TestTensor> floats = TinyTensors({}), integers = floats;
+  floats.push_back(PatternTensor("mask", DType::kF32, {4}));
+  integers.push_back(PatternTensor("mask", DType::kI32, {4}));
+  Write("a", floats, TinyConfig({}));
+  Write("b", integers, TinyConfig({}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-DTYPECLASS");
+  EXPECT_EQ(problem.found, Expand("F32 in \"$D/a\", I32 in \"$D/b\""));
+}
+
+TEST_F(MatchTest, IntegersOfDifferentTypes) {
+  std::vector<TestTensor> a = TinyTensors({}), b = a;
+  a.push_back(PatternTensor("ids", DType::kI64, {4}));
+  b.push_back(PatternTensor("ids", DType::kI32, {4}));
+  Write("a", a, TinyConfig({}));
+  Write("b", b, TinyConfig({}));
+  EXPECT_EQ(Info(Problem(kLinearOfTwo).code).code, "MM-INTDIFF");
+}
+
+TEST_F(MatchTest, IntegersAndBoolsAreCopiedWhateverTheOutputType) {
+  std::vector<TestTensor> tensors = TinyTensors({});
+  tensors.push_back(PatternTensor("ids", DType::kI64, {4}));
+  tensors.push_back(PatternTensor("mask", DType::kBool, {4}));
+  Write("a", tensors, TinyConfig({}));
+  Write("b", tensors, TinyConfig({}));
+  const Plan plan = MakePlan(std::string(kLinearOfTwo) + "dtype: float32\n");
+  const PlanItem& ids = Item(plan, "ids");
+  EXPECT_EQ(ids.action, PlanAction::kCopy);
+  EXPECT_EQ(ids.reason, "integer tensor: all models must agree");
+  EXPECT_EQ(ids.job.out_dtype, DType::kI64);
+  EXPECT_EQ(ids.inputs.size(), 2u);
+  EXPECT_TRUE(ids.passes.empty());
+  EXPECT_EQ(Item(plan, "mask").reason, "bool tensor: all models must agree");
+  EXPECT_EQ(Item(plan, "lm_head.weight").job.out_dtype, DType::kF32);
+  EXPECT_EQ(Item(plan, "lm_head.weight").size_bytes, 512u);
+}
+
+TEST_F(MatchTest, OpaqueTypesAreOnlyCopied) {
+  std::vector<TestTensor> tensors = TinyTensors({});
+  tensors.push_back({"exponents", DType::kF8E8M0, {4}, "abcd"});
+  Write("a", tensors, TinyConfig({}));
+  Write("b", tensors, TinyConfig({}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "DT-UNSUPPORTED");
+  EXPECT_EQ(problem.message, "tensor \"exponents\": F8_E8M0 can be copied, not merged");
+
+  const Plan plan = MakePlan("merge_method: passthrough\nmodels: [{model: $D/a}]\n");
+  EXPECT_EQ(Item(plan, "exponents").action, PlanAction::kCopy);
+  EXPECT_EQ(Item(plan, "exponents").reason, "passthrough: the bytes of one model");
+}
+
+TEST_F(MatchTest, DifferentFloatingTypesArePromotedWithAWarning) {
+  Write("a", {.dtype = DType::kBF16});
+  Write("b", {.dtype = DType::kF16});
+  const Plan plan = MakePlan(kLinearOfTwo);
+  ASSERT_THAT(Codes(plan.warnings), ElementsAre("MM-PROMOTED"));
+  EXPECT_THAT(plan.warnings[0].message, HasSubstr("15 tensors are stored in different types"));
+  EXPECT_EQ(plan.warnings[0].found, Expand("BF16 in \"$D/a\", F16 in \"$D/b\""));
+  EXPECT_EQ(plan.items[0].job.out_dtype, DType::kF32);
+  EXPECT_THAT(TextFile(plan, "config.json"), HasSubstr("\"torch_dtype\": \"float32\""));
+
+  const Plan asked = MakePlan(std::string(kLinearOfTwo) + "dtype: float32\nout_dtype: bfloat16\n");
+  EXPECT_TRUE(asked.warnings.empty());
+  EXPECT_EQ(asked.items[0].job.out_dtype, DType::kBF16);
+  EXPECT_THAT(TextFile(asked, "config.json"), HasSubstr("\"torch_dtype\": \"bfloat16\""));
+}
+
+TEST_F(MatchTest, Float64IsMergedInFloat32WithAWarning) {
+  Write("a", {.dtype = DType::kF64});
+  Write("b", {.dtype = DType::kF64});
+  const Plan plan = MakePlan(kLinearOfTwo);
+  ASSERT_THAT(Codes(plan.warnings), ElementsAre("MM-F64"));
+  EXPECT_EQ(plan.items[0].job.out_dtype, DType::kF64);
+}
+
+TEST_F(MatchTest, StrictMakesWarningsErrors) {
+  Write("a", {.dtype = DType::kBF16});
+  Write("b", {.dtype = DType::kF16});
+  EXPECT_THAT(Codes(Problems(kLinearOfTwo, /*strict=*/true)), ElementsAre("MM-PROMOTED"));
+}
+
+TEST_F(MatchTest, QuantisedCheckpointsAreCopiedOrRefused) {
+  Write("a", {});
+  std::vector<TestTensor> tensors = TinyTensors({});
+  tensors.push_back(PatternTensor("model.layers.0.mlp.up_proj.weight_scale_inv", DType::kF32, {1}));
+  Write("b", tensors, TinyConfig({}));
+  Write("c", tensors, TinyConfig({}));
+  const Diagnostic problem = [&] {
+    const std::string yaml =
+        "merge_method: linear\nmodels:\n  - {model: $D/b, parameters: {weight: 1}}\n"
+        "  - {model: $D/c, parameters: {weight: 1}}\n";
+    const std::vector<Diagnostic> problems = Problems(yaml);
+    EXPECT_THAT(Codes(problems), ElementsAre("MM-QUANT", "MM-QUANT"));
+    return problems.at(0);
+  }();
+  EXPECT_EQ(problem.found, "the tensor \"model.layers.0.mlp.up_proj.weight_scale_inv\"");
+  EXPECT_TRUE(Problems("merge_method: passthrough\nmodels: [{model: $D/b}]\n").empty());
+}
+
+TEST_F(MatchTest, QuantisationInTheConfig) {
+  Write("a", {});
+  std::string config = TinyConfig({});
+  config.insert(config.find("  \"rms"), "  \"quantization_config\": {\"quant_method\": \"fp8\"},\n");
+  Write("b", TinyTensors({}), config);
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "MM-QUANT");
+  EXPECT_EQ(problem.found, "quantization_config in its config.json");
+}
+
+TEST_F(MatchTest, AModelWithoutConfigIsRefused) {
+  Write("a", {});
+  Write("b", TinyTensors({}), "");
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "CFG-JSON");
+  EXPECT_EQ(problem.message, Expand("the model \"$D/b\" has no config.json"));
+}
+
+TEST_F(MatchTest, EveryModelsErrorsAreReportedTogether) {
+  const std::vector<Diagnostic> problems = Problems(kLinearOfTwo);
+  EXPECT_THAT(Codes(problems), ElementsAre("IN-MISSING", "IN-MISSING"));
+  Write("a", {.n_layers = 2, .vocab_size = 16});
+  std::vector<TestTensor> tensors = TinyTensors({.n_layers = 2, .vocab_size = 18});
+  tensors.erase(tensors.begin() + 1);
+  tensors[1].shape = {96};
+  Write("b", tensors, TinyConfig({.n_layers = 2, .vocab_size = 18}));
+  EXPECT_THAT(Codes(Problems(kLinearOfTwo)), ElementsAre("MM-MISSING", "MM-VOCAB", "MM-SHAPE"));
+}
+
+TEST_F(MatchTest, TheSameModelByTwoNames) {
+  Write("a", {});
+  Write("b", {});
+  MergeConfig config = Config(kLinearOfTwo);
+  std::filesystem::remove_all(dir_ / "b");
+  std::filesystem::create_symlink(dir_ / "a", dir_ / "b");  // after the recipe's own check
+  try {
+    PlanMerge(config, {});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Info(error.code()).code, "CFG-MODEL-TWICE");
+    EXPECT_THAT(error.what(), HasSubstr("is listed twice in one merge"));
+  }
+}
+
+TEST_F(MatchTest, BaseIsOneOfTheModelsHoweverItIsWritten) {
+  Write("a", {});
+  Write("b", {.seed = 1});
+  const Plan plan = MakePlan(
+      "merge_method: ties\nbase_model: $D/a/\nmodels: [{model: $D/b, parameters: {weight: 1}}, {model: $D/a}]\n");
+  EXPECT_EQ(plan.models.size(), 2u);
+  EXPECT_EQ(plan.base, 1u);
+  EXPECT_EQ(plan.donor, 1u);
+  const PlanItem& item = plan.items[0];
+  EXPECT_TRUE(item.job.has_base);
+  EXPECT_EQ(item.inputs[0].model, 1u);
+  EXPECT_EQ(item.inputs[1].model, 0u);
+  EXPECT_EQ(item.job.inputs[1].model_index, 0u);
+}
+
+TEST_F(MatchTest, ModelIndexSkipsTheBase) {
+  for (const char* name : {"a", "b", "c", "d"}) Write(name, {});
+  const Plan plan = MakePlan(R"(
+merge_method: dare_ties
+base_model: $D/b
+parameters: {weight: 1, density: 0.5}
+models: [{model: $D/a}, {model: $D/b}, {model: $D/c}, {model: $D/d}]
+)");
+  const MergeJob& job = plan.items[0].job;
+  ASSERT_EQ(job.inputs.size(), 4u);
+  EXPECT_EQ(plan.items[0].inputs[0].model, 1u);
+  EXPECT_EQ(job.inputs[0].model_index, 0u);
+  EXPECT_EQ(job.inputs[1].model_index, 0u);
+  EXPECT_EQ(job.inputs[2].model_index, 1u);
+  EXPECT_EQ(job.inputs[3].model_index, 2u);
+}
+
+TEST_F(MatchTest, OutputInsideAnInput) {
+  Write("a", {});
+  Write("b", {});
+  const MergeConfig config = Config(kLinearOfTwo);
+  PlanOptions options;
+  options.output_dir = dir_ / "a/merged";
+  try {
+    PlanMerge(config, options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(Info(error.code()).code, "OUT-IN-INPUT");
+    EXPECT_EQ(error.exit_status(), 9);
+  }
+}
+
+TEST_F(MatchTest, OutputDirectoryAndWhy) {
+  Write("a", {});
+  Write("b", {});
+  MergeConfig config = Config(kLinearOfTwo);
+  const Plan by_default = PlanMerge(config, {});
+  EXPECT_EQ(by_default.output_dir, (std::filesystem::current_path() / "recipe-merged").string());
+  EXPECT_EQ(by_default.output_dir_why, "default");
+  config.output = dir_ / "from-recipe/";
+  EXPECT_EQ(PlanMerge(config, {}).output_dir, dir_ / "from-recipe");
+  EXPECT_EQ(PlanMerge(config, {}).output_dir_why, "the recipe's output:");
+  PlanOptions options;
+  options.output_dir = dir_ / "from-flag";
+  EXPECT_EQ(PlanMerge(config, options).output_dir, dir_ / "from-flag");
+  EXPECT_EQ(PlanMerge(config, options).output_dir_why, "--out");
+}
+
+}  // namespace
+}  // namespace gpumerge::test
