@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Element types to float and back, the only place of these rules: widening is exact (F64 rounds to nearest even), storing
-// rounds to nearest even by integer arithmetic, so that every executor gives the same bits. NaN becomes the canonical quiet
-// NaN of the type. Branch-free, so that compilers vectorise the loops around them.
+// Element types to float and back, the only place of these rules: widening is exact (F64 rounds to nearest even),
+// storing rounds to nearest even by integer arithmetic, so that every executor gives the same bits. NaN becomes the
+// canonical quiet NaN of the type. Branch-free, so that compilers vectorise the loops around them.
 #pragma once
 
-#include <cstdint>
-
 #include "kernels/number.h"
+
+#include <cstdint>
 
 namespace gpumerge::GM_TARGET {
 

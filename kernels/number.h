@@ -1,14 +1,14 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The vocabulary of element math for one plain float: the reference executor and CUDA. src/cpu/pack.h has the same words
-// for a SIMD pack. An element written in these words is right for both.
+// The vocabulary of element math for one plain float: the reference executor and CUDA. src/cpu/pack.h has the same
+// words for a SIMD pack. An element written in these words is right for both.
 #pragma once
+
+#include "kernels/platform.h"
 
 #include <bit>
 #include <cstdint>
-
-#include "kernels/platform.h"
 
 namespace gpumerge::GM_TARGET {
 

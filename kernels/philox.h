@@ -1,15 +1,15 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a stateless generator, so that the
-// random bits of an element do not depend on threads, chunks, devices or order. The counter layout is cuRAND's:
-//   key = 64-bit seed; ctr.x = element / 4, ctr.y = model's index in config order, ctr.z, ctr.w = low, high word of XXH64 of
-//   the output tensor's name; the element's word is number element % 4.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11): a stateless generator, so that
+// the random bits of an element do not depend on threads, chunks, devices or order. The counter layout is cuRAND's:
+//   key = 64-bit seed; ctr.x = element / 4, ctr.y = model's index in config order, ctr.z, ctr.w = low, high word of
+//   XXH64 of the output tensor's name; the element's word is number element % 4.
 #pragma once
 
-#include <cstdint>
-
 #include "kernels/number.h"
+
+#include <cstdint>
 
 namespace gpumerge::GM_TARGET {
 

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every kernel header needs: GM_HD marks code for host and device; GM_TARGET names the namespace of this compilation.
+// What every kernel header needs: GM_HD marks code for host and device; GM_TARGET names the namespace of this
+// compilation.
 //
 // All of kernels/ lives in namespace gpumerge::GM_TARGET, because the same inline functions are compiled for several
 // instruction sets: in one namespace the linker would keep one copy of each, perhaps the one this CPU cannot run.

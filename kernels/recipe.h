@@ -15,8 +15,8 @@
 //   x.Select(key, counts)              exactly counts[m] largest keys for each model m; returns the selections
 //   x.Reduce(sums, n, op, selections)  n fp64 values over the whole tensor, added (or maximised) in a fixed order
 //   x.Map(element, selections)         the last pass: writes the output
-// An executor may run the recipe again for every pass and chunk, skipping what is done or not yet due: a recipe must not
-// branch on tensor data but through the results of earlier passes, and those are zeros until their pass has ended.
+// An executor may run the recipe again for every pass and chunk, skipping what is done or not yet due: a recipe must
+// not branch on tensor data but through the results of earlier passes, and those are zeros until their pass has ended.
 // Selections may never reach the host: they are handed on to Reduce and Map, which give them to the functor (Bind).
 //
 // A key:      template <class F> UInt<F> operator()(const At<F>& at, uint32_t m) const
@@ -27,22 +27,23 @@
 // Sums have Bind and MoveTo as well. Functors are trivially copyable, allocate nothing, and know no files.
 #pragma once
 
+#include "kernels/number.h"
+#include "kernels/selection.h"
+
+#include "gpumerge/method.h"
+
 #include <cstdint>
 #include <optional>
 #include <type_traits>
-
-#include "gpumerge/method.h"
-#include "kernels/number.h"
-#include "kernels/selection.h"
 
 namespace gpumerge::GM_TARGET {
 
 template <class... Methods>
 struct MethodList {};
 
-#define GM_METHODS(...)                                      \
-  namespace gpumerge::GM_TARGET {                            \
-  using MethodsOfThisFile = MethodList<__VA_ARGS__>;         \
+#define GM_METHODS(...)                              \
+  namespace gpumerge::GM_TARGET {                    \
+  using MethodsOfThisFile = MethodList<__VA_ARGS__>; \
   }
 
 // Functors that use no selection and no position inherit these.
@@ -58,11 +59,16 @@ inline void DispatchModels(uint32_t n_models, const Function& f) {
   static_assert(kExactModels == 4);
 #ifndef GM_ANY_COUNT_ONLY  // the reference executor compiles the general form only
   switch (n_models) {
-    case 1: return f(std::integral_constant<int, 1>{});
-    case 2: return f(std::integral_constant<int, 2>{});
-    case 3: return f(std::integral_constant<int, 3>{});
-    case 4: return f(std::integral_constant<int, 4>{});
-    default: break;
+    case 1:
+      return f(std::integral_constant<int, 1>{});
+    case 2:
+      return f(std::integral_constant<int, 2>{});
+    case 3:
+      return f(std::integral_constant<int, 3>{});
+    case 4:
+      return f(std::integral_constant<int, 4>{});
+    default:
+      break;
   }
 #endif
   (void)n_models;

@@ -4,10 +4,11 @@
 // What elements do with a Selection (see gpumerge/job.h), and how many elements a density keeps.
 #pragma once
 
-#include <cstdint>
+#include "kernels/number.h"
 
 #include "gpumerge/job.h"
-#include "kernels/number.h"
+
+#include <cstdint>
 
 namespace gpumerge::GM_TARGET {
 

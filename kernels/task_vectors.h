@@ -8,10 +8,10 @@
 //   drop   each with probability density, at random (DARE, arXiv:2311.03099)
 #pragma once
 
-#include <cmath>
-
 #include "kernels/philox.h"
 #include "kernels/recipe.h"
+
+#include <cmath>
 
 namespace gpumerge::GM_TARGET {
 
@@ -33,8 +33,8 @@ template <Sparsify kSparsify, int kModels>
 struct TaskVectors {
   static constexpr bool kDraws = kSparsify == Sparsify::kDrop;
   ModelCount<kModels> n_models;
-  float factor[kCapacity<kModels>];         // of kept elements; 1 = none
-  Selection kept[kCapacity<kModels>];       // trim
+  float factor[kCapacity<kModels>];    // of kept elements; 1 = none
+  Selection kept[kCapacity<kModels>];  // trim
   TileSelection in_tile[kCapacity<kModels>];
   uint32_t last_kept_draw[kCapacity<kModels>];  // drop: an element is kept when its random word is at most this
   bool keeps_any[kCapacity<kModels>];
@@ -113,8 +113,8 @@ TaskVectors<kSparsify, kModels> SparsifyPasses(X& x, Rescale rescale, const Sele
   if constexpr (kSparsify == Sparsify::kTrim) *selections = x.Select(DeltaMagnitude{}, counts);
   if (rescale == Rescale::kL1 || rescale == Rescale::kL2 || rescale == Rescale::kLinf) {
     const RescaleNorms<kSparsify, kModels> norms{vectors, rescale == Rescale::kL2};
-    const double* values = x.Reduce(norms, 2 * job.n_models(),
-                                    rescale == Rescale::kLinf ? ReduceOp::kMax : ReduceOp::kSum, *selections);
+    const double* values =
+        x.Reduce(norms, 2 * job.n_models(), rescale == Rescale::kLinf ? ReduceOp::kMax : ReduceOp::kSum, *selections);
     for (uint32_t m = 0; m < job.n_models(); ++m)
       vectors.factor[m] = FactorFromNorms(values[m], values[job.n_models() + m], norms.squares);
   }

@@ -4,9 +4,9 @@
 // The models' weights as every weighted method reads them: each rounded to fp32 once, summed in fp32 in config order.
 #pragma once
 
-#include <cmath>
-
 #include "kernels/recipe.h"
+
+#include <cmath>
 
 namespace gpumerge::GM_TARGET {
 

@@ -6,6 +6,9 @@
 // the next (JobState) needs no lock. The staging memory belongs to the backend, because a GPU wants it pinned.
 #pragma once
 
+#include "gpumerge/error.h"
+#include "gpumerge/job.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,9 +16,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "gpumerge/error.h"
-#include "gpumerge/job.h"
 
 namespace gpumerge {
 
@@ -46,8 +46,8 @@ struct Work {
   uint64_t n_elems = 0;
   std::vector<const std::byte*> inputs;  // each at first_elem; 64-byte aligned
   std::byte* output = nullptr;           // at first_elem; 64-byte aligned; written by the last pass only
-  // Which readings to do: [first_read, last_read) of the tensor's readings (TotalReads of them). The whole tensor in one
-  // part does all of them at once; a streamed tensor does one a part, all parts of one reading before the next.
+  // Which readings to do: [first_read, last_read) of the tensor's readings (TotalReads of them). The whole tensor in
+  // one part does all of them at once; a streamed tensor does one a part, all parts of one reading before the next.
   uint32_t first_read = 0, last_read = 0;
 };
 
@@ -55,8 +55,8 @@ struct Work {
 uint32_t TotalReads(const PassList& passes);
 
 struct BackendInfo {
-  std::string name;   // "cpu", "reference"
-  std::string detail; // "x86-64-v4, 2 threads"
+  std::string name;        // "cpu", "reference"
+  std::string detail;      // "x86-64-v4, 2 threads"
   bool can_stream = true;  // false: a tensor must be submitted whole
 };
 

@@ -5,14 +5,14 @@
 // at it. No file but src/config/yaml_*.cpp knows YAML.
 #pragma once
 
+#include "gpumerge/dtype.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include "gpumerge/dtype.h"
 
 namespace gpumerge {
 

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Element types of safetensors files: one table with their names and widths. Which of them can be merged, which are only
-// copied. Thread-safe (constant data).
+// Element types of safetensors files: one table with their names and widths. Which of them can be merged, which are
+// only copied. Thread-safe (constant data).
 #pragma once
 
 #include <array>
@@ -39,7 +39,8 @@ enum class DType : uint8_t {
   kU64,
 };
 
-// What a merge may do with a type: arithmetic in fp32, a copy when all models agree, or a byte-exact copy of one model only.
+// What a merge may do with a type: arithmetic in fp32, a copy when all models agree, or a byte-exact copy of one model
+// only.
 enum class DTypeClass : uint8_t { kFloat, kInteger, kOpaque };
 
 struct DTypeInfo {

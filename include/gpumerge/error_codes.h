@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one table of error and warning codes: `gpumerge errors`, the README's table and the exit status all follow from it.
-// A code and its exit status are stable once released; texts may change.
+// The one table of error and warning codes: `gpumerge errors`, the README's table and the exit status all follow from
+// it. A code and its exit status are stable once released; texts may change.
 #pragma once
 
 #include <array>

@@ -4,17 +4,17 @@
 // What a backend needs to know about one output tensor, and nothing else: no names, files or YAML. Plain data.
 #pragma once
 
+#include "gpumerge/dtype.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
-#include "gpumerge/dtype.h"
-
 namespace gpumerge {
 
-// The most models (base not counted) that one tensor can be merged from. Elements keep one value a model in registers or
-// on the stack, so there is a limit; it is far above what people merge.
+// The most models (base not counted) that one tensor can be merged from. Elements keep one value a model in registers
+// or on the stack, so there is a limit; it is far above what people merge.
 inline constexpr uint32_t kMaxModels = 64;
 
 // Sums are taken over blocks of this many elements, by flat index; chunks begin at multiples of it.
@@ -36,9 +36,9 @@ constexpr uint32_t ReadsOf(PassKind kind) { return kind == PassKind::kSelect ? 2
 
 using PassList = std::vector<PassInfo>;
 
-// An exactly-k selection of one model's elements in two words: every key (31 magnitude bits) above the threshold and, of
-// those equal to it, the ones at a flat index below tie_end. Ties go to the lowest indices, so the kept ones end at one
-// index, and the merging pass is elementwise on every device.
+// An exactly-k selection of one model's elements in two words: every key (31 magnitude bits) above the threshold and,
+// of those equal to it, the ones at a flat index below tie_end. Ties go to the lowest indices, so the kept ones end at
+// one index, and the merging pass is elementwise on every device.
 struct Selection {
   uint32_t threshold_bits = 0;
   uint64_t tie_end = 0;

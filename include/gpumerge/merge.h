@@ -5,17 +5,17 @@
 // RunMerge at a time an output directory.
 #pragma once
 
+#include "gpumerge/config.h"
+#include "gpumerge/method.h"
+#include "gpumerge/options.h"
+#include "gpumerge/plan.h"
+
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "gpumerge/config.h"
-#include "gpumerge/method.h"
-#include "gpumerge/options.h"
-#include "gpumerge/plan.h"
 
 namespace gpumerge {
 
@@ -40,17 +40,18 @@ struct RunStats {
 // Merges into plan.output_dir: whole or not at all.
 RunStats RunMerge(const Plan& plan, const RunOptions& options);
 
-// The budget when none is given: min(half of the available memory, the cgroup's limit, 1 GB + the largest tensor group).
+// The budget when none is given: min(half of the available memory, the cgroup's limit, 1 GB + the largest tensor
+// group).
 uint64_t DefaultMemoryBytes(const Plan& plan);
 
 // What a run needs besides the plan's data, for `gpumerge plan`.
 struct RunEstimate {
   std::string device, device_why;
   uint64_t memory_budget_bytes = 0;
-  uint64_t memory_needed_bytes = 0;   // the smallest budget that works
-  uint64_t n_streamed_tensors = 0;    // tensors that do not stay in memory between passes
-  uint64_t bytes_read = 0;            // with repeated reads
-  uint64_t bytes_read_again = 0;      // of those, reads after the first
+  uint64_t memory_needed_bytes = 0;  // the smallest budget that works
+  uint64_t n_streamed_tensors = 0;   // tensors that do not stay in memory between passes
+  uint64_t bytes_read = 0;           // with repeated reads
+  uint64_t bytes_read_again = 0;     // of those, reads after the first
   uint64_t disk_free_bytes = 0;
 };
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options);
@@ -61,8 +62,9 @@ struct ConstTensor {
   DType dtype = DType::kF32;
 };
 
-// Merges tensors of equal shape: inputs are the base (if the method has one), then the models; params are in the order of
-// MethodInfo::params (see DefaultParams). Returns the bytes of the result, of type out_dtype.
-std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs, const RunOptions& options);
+// Merges tensors of equal shape: inputs are the base (if the method has one), then the models; params are in the order
+// of MethodInfo::params (see DefaultParams). Returns the bytes of the result, of type out_dtype.
+std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs,
+                                    const RunOptions& options);
 
 }  // namespace gpumerge

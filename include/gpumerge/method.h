@@ -5,14 +5,14 @@
 // table of these; the table is generated from the headers in kernels/methods/. Thread-safe (constant data).
 #pragma once
 
+#include "gpumerge/error_codes.h"
+#include "gpumerge/job.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "gpumerge/error_codes.h"
-#include "gpumerge/job.h"
 
 namespace gpumerge {
 
@@ -32,7 +32,7 @@ struct ParamSpec {
   ParamType type = ParamType::kFloat;
   ParamScope scope = ParamScope::kShared;
   std::optional<double> default_value{};  // nullopt: required. kBool: 0 or 1. kChoice: index into choices
-  double min = 0;                       // inclusive; for kFloat
+  double min = 0;                         // inclusive; for kFloat
   double max = 0;
   std::span<const std::string_view> choices{};  // for kChoice; "true" and "false" also match YAML booleans
   ParamEffect effect = ParamEffect::kUsed;
@@ -55,7 +55,8 @@ struct MethodInfo {
   std::span<const ParamSpec> params{};
 };
 
-// A problem that only the resolved parameters of one tensor show, e.g. weights that sum to zero. Also see MethodRow::check.
+// A problem that only the resolved parameters of one tensor show, e.g. weights that sum to zero. Also see
+// MethodRow::check.
 struct JobProblem {
   ErrorCode code;
   std::string message;

@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A Plan says everything that a merge will do, decided from headers alone before a byte of tensor data is read. Plain
-// data: printable (ExplainPlan), hashable (PlanHash) and cuttable into disjoint parts that give the same bytes (CutPlan).
+// data: printable (ExplainPlan), hashable (PlanHash) and cuttable into disjoint parts that give the same bytes
+// (CutPlan).
 #pragma once
+
+#include "gpumerge/error.h"
+#include "gpumerge/job.h"
 
 #include <cstdint>
 #include <optional>
@@ -11,15 +15,12 @@
 #include <utility>
 #include <vector>
 
-#include "gpumerge/error.h"
-#include "gpumerge/job.h"
-
 namespace gpumerge {
 
 // A file that tensor data is read from.
 struct PlanFile {
-  std::string path;      // absolute
-  uint32_t model = 0;    // index in Plan::models
+  std::string path;    // absolute
+  uint32_t model = 0;  // index in Plan::models
   uint64_t size_bytes = 0;
   // Identity when the header was read; checked again before the output is published.
   uint64_t device = 0, inode = 0;
@@ -35,10 +36,10 @@ struct PlanModel {
 };
 
 struct PlanInput {
-  uint32_t model = 0;        // index in Plan::models
-  uint32_t file = 0;         // index in Plan::files
-  std::string tensor;        // its name in that file
-  uint64_t offset_bytes = 0; // from the beginning of the file
+  uint32_t model = 0;         // index in Plan::models
+  uint32_t file = 0;          // index in Plan::files
+  std::string tensor;         // its name in that file
+  uint64_t offset_bytes = 0;  // from the beginning of the file
   uint64_t size_bytes = 0;
 };
 
@@ -50,8 +51,8 @@ enum class PlanAction : uint8_t {
 struct PlanItem {
   std::string name;  // output tensor
   PlanAction action = PlanAction::kMerge;
-  std::string reason;  // why a kCopy is one; empty for kMerge
-  MergeJob job;        // for kCopy: inputs, out_dtype, shape and n_elems only
+  std::string reason;             // why a kCopy is one; empty for kMerge
+  MergeJob job;                   // for kCopy: inputs, out_dtype, shape and n_elems only
   std::vector<PlanInput> inputs;  // parallel to job.inputs
   std::optional<uint64_t> layer;  // output layer number
   uint32_t shard = 0;             // index in Plan::shards

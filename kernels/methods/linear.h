@@ -4,8 +4,8 @@
 // linear: weighted mean (model soups, arXiv:2203.05482; WiSE-FT, arXiv:2109.01903).
 //   out = sum_m w_m * x_m, divided by sum_m w_m if normalize
 //
-// Mirrors mergekit's linear. Differs: products and sums are rounded separately (no fused multiply-add), the sum starts with
-// the first product so that -0 survives, weights that sum to zero are refused.
+// Mirrors mergekit's linear. Differs: products and sums are rounded separately (no fused multiply-add), the sum starts
+// with the first product so that -0 survives, weights that sum to zero are refused.
 #pragma once
 
 #include "kernels/recipe.h"
@@ -31,7 +31,10 @@ struct Linear {
   static const MethodInfo& Info() {
     static constexpr ParamSpec kParams[] = {
         {.name = "weight", .scope = ParamScope::kPerInput, .min = -1e30, .max = 1e30, .help = "the model's share"},
-        {.name = "normalize", .type = ParamType::kBool, .default_value = 1.0, .help = "divide by the sum of the weights"}};
+        {.name = "normalize",
+         .type = ParamType::kBool,
+         .default_value = 1.0,
+         .help = "divide by the sum of the weights"}};
     static constexpr MethodInfo kInfo{.name = "linear",
                                       .summary = "weighted mean of the models",
                                       .formula = "out = sum_m w_m x_m / sum_m w_m",

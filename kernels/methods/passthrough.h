@@ -21,7 +21,11 @@ struct ScaleElement : PlainFunctor {
 struct Passthrough {
   static const MethodInfo& Info() {
     static constexpr ParamSpec kParams[] = {
-        {.name = "scale", .scope = ParamScope::kPerInput, .default_value = 1.0, .min = -1e30, .max = 1e30,
+        {.name = "scale",
+         .scope = ParamScope::kPerInput,
+         .default_value = 1.0,
+         .min = -1e30,
+         .max = 1e30,
          .help = "factor for the tensor; with 1 (the default) its bytes are copied"}};
     static constexpr MethodInfo kInfo{
         .name = "passthrough",

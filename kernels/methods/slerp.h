@@ -5,13 +5,14 @@
 //   c = <a, b> / (|a| |b|);  theta = acos c;  out = sin((1-t) theta)/sin theta * a + sin(t theta)/sin theta * b
 //   |c| > 0.9995: out = (1-t) a + t b
 //
-// Mirrors mergekit's slerp (a is the base, the vectors themselves are not normalised). Norms, dot product and coefficients
-// are fp64, the coefficients are rounded to fp32 once. t = 0 and t = 1 give the end itself, the sign of zero included.
+// Mirrors mergekit's slerp (a is the base, the vectors themselves are not normalised). Norms, dot product and
+// coefficients are fp64, the coefficients are rounded to fp32 once. t = 0 and t = 1 give the end itself, the sign of
+// zero included.
 #pragma once
 
-#include <cmath>
-
 #include "kernels/recipe.h"
+
+#include <cmath>
 
 namespace gpumerge::GM_TARGET {
 
@@ -37,20 +38,21 @@ struct SlerpElement : PlainFunctor {
 };
 
 struct Slerp {
-  static constexpr double kLerpAbove = 0.9995;   // |cos| from which on the arc is taken for straight
-  static constexpr double kZeroNorm = 1e-8;      // a vector shorter than this has no direction
+  static constexpr double kLerpAbove = 0.9995;  // |cos| from which on the arc is taken for straight
+  static constexpr double kZeroNorm = 1e-8;     // a vector shorter than this has no direction
 
   static const MethodInfo& Info() {
     static constexpr ParamSpec kParams[] = {
         {.name = "t", .min = -1e6, .max = 1e6, .help = "0 is the base model, 1 the other one"}};
-    static constexpr MethodInfo kInfo{.name = "slerp",
-                                      .summary = "spherical interpolation between the base and one other model",
-                                      .formula = "out = sin((1-t)A)/sin A * base + sin(tA)/sin A * model, A = angle between them",
-                                      .reference = "Shoemake 1985; mergekit slerp",
-                                      .base = BaseUse::kRequired,
-                                      .min_models = 1,
-                                      .max_models = 1,
-                                      .params = kParams};
+    static constexpr MethodInfo kInfo{
+        .name = "slerp",
+        .summary = "spherical interpolation between the base and one other model",
+        .formula = "out = sin((1-t)A)/sin A * base + sin(tA)/sin A * model, A = angle between them",
+        .reference = "Shoemake 1985; mergekit slerp",
+        .base = BaseUse::kRequired,
+        .min_models = 1,
+        .max_models = 1,
+        .params = kParams};
     return kInfo;
   }
 

@@ -9,9 +9,10 @@
 //   out = base + lambda * (M / N if normalize else M)
 // Task Arithmetic arXiv:2212.04089, TIES arXiv:2306.01708, DARE arXiv:2311.03099.
 //
-// Mirrors mergekit's task_arithmetic, ties, dare_linear and dare_ties. Differs: arithmetic is fp32 whatever the input type;
-// exactly trunc(density * n) elements are kept, ties by lowest index; DARE draws are seeded and counted, and rescale: true
-// is 1/density for DARE as in the paper (l1 is mergekit's rule); weights that sum to zero are refused with normalize.
+// Mirrors mergekit's task_arithmetic, ties, dare_linear and dare_ties. Differs: arithmetic is fp32 whatever the input
+// type; exactly trunc(density * n) elements are kept, ties by lowest index; DARE draws are seeded and counted, and
+// rescale: true is 1/density for DARE as in the paper (l1 is mergekit's rule); weights that sum to zero are refused
+// with normalize.
 #pragma once
 
 #include "kernels/recipe.h"
@@ -67,31 +68,54 @@ struct TaskArithmeticFamily {
   // What `rescale: true` means for this sparsifier.
   static constexpr Rescale kTrueRescale = kSparsify == Sparsify::kDrop ? Rescale::kInvDensity : Rescale::kL1;
 
-  static constexpr ParamSpec kWeight{.name = "weight", .scope = ParamScope::kPerModel, .min = -1e30, .max = 1e30,
+  static constexpr ParamSpec kWeight{.name = "weight",
+                                     .scope = ParamScope::kPerModel,
+                                     .min = -1e30,
+                                     .max = 1e30,
                                      .help = "factor of the model's task vector"};
-  static constexpr ParamSpec kDensity{.name = "density", .scope = ParamScope::kPerModel, .default_value = 1.0, .min = 0,
-                                      .max = 1, .help = "share of the task vector's elements that are kept"};
-  static constexpr ParamSpec kDensityUnused{
-      .name = "density", .scope = ParamScope::kPerModel, .default_value = 1.0, .min = 0, .max = 1,
-      .effect = ParamEffect::kNone, .help = "accepted as mergekit accepts it; this method drops nothing"};
+  static constexpr ParamSpec kDensity{.name = "density",
+                                      .scope = ParamScope::kPerModel,
+                                      .default_value = 1.0,
+                                      .min = 0,
+                                      .max = 1,
+                                      .help = "share of the task vector's elements that are kept"};
+  static constexpr ParamSpec kDensityUnused{.name = "density",
+                                            .scope = ParamScope::kPerModel,
+                                            .default_value = 1.0,
+                                            .min = 0,
+                                            .max = 1,
+                                            .effect = ParamEffect::kNone,
+                                            .help = "accepted as mergekit accepts it; this method drops nothing"};
   static constexpr ParamSpec Normalize(bool by_default) {
-    return {.name = "normalize", .type = ParamType::kBool, .default_value = by_default ? 1.0 : 0.0,
+    return {.name = "normalize",
+            .type = ParamType::kBool,
+            .default_value = by_default ? 1.0 : 0.0,
             .help = "divide by the sum of the (agreeing) weights"};
   }
   static constexpr ParamSpec RescaleParam(Rescale by_default) {
-    return {.name = "rescale", .type = ParamType::kChoice, .default_value = static_cast<double>(by_default),
-            .choices = kRescaleChoices,
-            .help = kSparsify == Sparsify::kDrop
-                        ? "factor of what is kept: true = inv_density = 1/density, l1 = mergekit's rule, l2, linf, false = none"
-                        : "factor of what is kept: true = l1 (keep the norm), l2, linf, inv_density = 1/density, false = none"};
+    return {
+        .name = "rescale",
+        .type = ParamType::kChoice,
+        .default_value = static_cast<double>(by_default),
+        .choices = kRescaleChoices,
+        .help =
+            kSparsify == Sparsify::kDrop
+                ? "factor of what is kept: true = inv_density = 1/density, l1 = mergekit's rule, l2, linf, false = none"
+                : "factor of what is kept: true = l1 (keep the norm), l2, linf, inv_density = 1/density, false = none"};
   }
-  static constexpr ParamSpec kRescaleUnused{
-      .name = "rescale", .type = ParamType::kChoice, .default_value = 0.0, .choices = kRescaleChoices,
-      .effect = ParamEffect::kNone, .help = "accepted as mergekit accepts it; this method drops nothing"};
-  static constexpr ParamSpec kLambda{.name = "lambda", .default_value = 1.0, .min = -1e30, .max = 1e30,
-                                     .help = "factor of the merged task vector"};
+  static constexpr ParamSpec kRescaleUnused{.name = "rescale",
+                                            .type = ParamType::kChoice,
+                                            .default_value = 0.0,
+                                            .choices = kRescaleChoices,
+                                            .effect = ParamEffect::kNone,
+                                            .help = "accepted as mergekit accepts it; this method drops nothing"};
+  static constexpr ParamSpec kLambda{
+      .name = "lambda", .default_value = 1.0, .min = -1e30, .max = 1e30, .help = "factor of the merged task vector"};
   static constexpr ParamSpec kInt8Mask{
-      .name = "int8_mask", .type = ParamType::kBool, .default_value = 0.0, .effect = ParamEffect::kNone,
+      .name = "int8_mask",
+      .type = ParamType::kBool,
+      .default_value = 0.0,
+      .effect = ParamEffect::kNone,
       .help = "accepted as mergekit accepts it; masks are never stored here, so there is nothing to shrink"};
 
   static std::optional<JobProblem> Check(const MergeJob& job) {
@@ -116,7 +140,8 @@ struct TaskArithmeticFamily {
 
 struct TaskArithmetic : TaskArithmeticFamily<Sparsify::kNone, Consensus::kNone> {
   static const MethodInfo& Info() {
-    static constexpr ParamSpec kParams[] = {kWeight, kDensityUnused, Normalize(false), kRescaleUnused, kLambda, kInt8Mask};
+    static constexpr ParamSpec kParams[] = {kWeight,        kDensityUnused, Normalize(false),
+                                            kRescaleUnused, kLambda,        kInt8Mask};
     static constexpr MethodInfo kInfo{.name = "task_arithmetic",
                                       .summary = "adds the models' differences to the base",
                                       .formula = "out = base + lambda * sum_m w_m (x_m - base)",
@@ -129,8 +154,8 @@ struct TaskArithmetic : TaskArithmeticFamily<Sparsify::kNone, Consensus::kNone> 
 
 struct Ties : TaskArithmeticFamily<Sparsify::kTrim, Consensus::kElectSign> {
   static const MethodInfo& Info() {
-    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(true), RescaleParam(Rescale::kFalse), kLambda,
-                                            kInt8Mask};
+    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(true), RescaleParam(Rescale::kFalse),
+                                            kLambda, kInt8Mask};
     static constexpr MethodInfo kInfo{
         .name = "ties",
         .summary = "trims each difference to its largest elements, elects a sign, averages what agrees with it",
@@ -144,22 +169,23 @@ struct Ties : TaskArithmeticFamily<Sparsify::kTrim, Consensus::kElectSign> {
 
 struct DareLinear : TaskArithmeticFamily<Sparsify::kDrop, Consensus::kNone> {
   static const MethodInfo& Info() {
-    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(false), RescaleParam(Rescale::kTrue), kLambda,
-                                            kInt8Mask};
-    static constexpr MethodInfo kInfo{.name = "dare_linear",
-                                      .summary = "drops elements of each difference at random, grows the rest, adds them",
-                                      .formula = "out = base + lambda * sum_m w_m drop(x_m - base) / density_m",
-                                      .reference = "DARE, arXiv:2311.03099",
-                                      .base = BaseUse::kRequired,
-                                      .params = kParams};
+    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(false), RescaleParam(Rescale::kTrue),
+                                            kLambda, kInt8Mask};
+    static constexpr MethodInfo kInfo{
+        .name = "dare_linear",
+        .summary = "drops elements of each difference at random, grows the rest, adds them",
+        .formula = "out = base + lambda * sum_m w_m drop(x_m - base) / density_m",
+        .reference = "DARE, arXiv:2311.03099",
+        .base = BaseUse::kRequired,
+        .params = kParams};
     return kInfo;
   }
 };
 
 struct DareTies : TaskArithmeticFamily<Sparsify::kDrop, Consensus::kElectSign> {
   static const MethodInfo& Info() {
-    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(false), RescaleParam(Rescale::kTrue), kLambda,
-                                            kInt8Mask};
+    static constexpr ParamSpec kParams[] = {kWeight, kDensity, Normalize(false), RescaleParam(Rescale::kTrue),
+                                            kLambda, kInt8Mask};
     static constexpr MethodInfo kInfo{
         .name = "dare_ties",
         .summary = "drops elements of each difference at random, grows the rest, elects a sign, adds what agrees",

@@ -1,22 +1,22 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CPU backend: drives the readings of each tensor over ranges of elements shared out to threads. What a range does is
-// the methods' code for the best instruction set (src/cpu/range_executor.h); how results are combined is cpu_job.h.
+// The CPU backend: drives the readings of each tensor over ranges of elements shared out to threads. What a range does
+// is the methods' code for the best instruction set (src/cpu/range_executor.h); how results are combined is cpu_job.h.
+#include "src/cpu/cpu_job.h"
+#include "src/cpu/isa.h"
+#include "src/cpu/worker_pool.h"
+
+#include "gpumerge/backend.h"
+#include "gpumerge/method.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <new>
-
 #include <sched.h>
-
-#include "gpumerge/backend.h"
-#include "gpumerge/method.h"
-#include "src/cpu/cpu_job.h"
-#include "src/cpu/isa.h"
-#include "src/cpu/worker_pool.h"
 
 namespace gpumerge {
 namespace {
@@ -39,8 +39,8 @@ struct Worker {
   };
   std::unique_ptr<float, Free> scratch;
   uint64_t scratch_floats = 0;
-  std::vector<uint32_t> histogram;      // (n_models, kHighBins)
-  std::vector<RangeFinding> findings;   // (n_inputs + 1)
+  std::vector<uint32_t> histogram;     // (n_models, kHighBins)
+  std::vector<RangeFinding> findings;  // (n_inputs + 1)
   bool used_lerp = false;
 
   void Reserve(const MergeJob& job, bool selects) {
@@ -51,7 +51,8 @@ struct Worker {
       if (!scratch) throw std::bad_alloc();
       std::memset(scratch.get(), 0, bytes);
     }
-    if (selects && histogram.size() < job.n_models() * size_t{kHighBins}) histogram.resize(job.n_models() * size_t{kHighBins});
+    if (selects && histogram.size() < job.n_models() * size_t{kHighBins})
+      histogram.resize(job.n_models() * size_t{kHighBins});
     if (findings.size() < job.inputs.size() + 1) findings.resize(job.inputs.size() + 1);
   }
 };
@@ -67,9 +68,12 @@ Reading ReadingOf(const PassList& passes, uint32_t reading) {
     const uint32_t reads = ReadsOf(passes[p].kind);
     if (reading < reads) {
       switch (passes[p].kind) {
-        case PassKind::kSelect: return {p, reading == 0 ? Step::kCountHigh : Step::kCountLow};
-        case PassKind::kReduce: return {p, Step::kReduce};
-        case PassKind::kMap: return {p, Step::kMap};
+        case PassKind::kSelect:
+          return {p, reading == 0 ? Step::kCountHigh : Step::kCountLow};
+        case PassKind::kReduce:
+          return {p, Step::kReduce};
+        case PassKind::kMap:
+          return {p, Step::kMap};
       }
     }
     reading -= reads;
@@ -107,7 +111,8 @@ class CpuBackend : public Backend {
       for (const PassInfo& pass : Methods()[job->method].passes(*job))
         if (pass.kind == PassKind::kSelect) models = std::max<uint64_t>(models, job->n_models());
     }
-    return pool_.n_workers() * (scratch + models * kHighBins * sizeof(uint32_t)) + models * kHighBins * sizeof(uint64_t);
+    return pool_.n_workers() * (scratch + models * kHighBins * sizeof(uint32_t)) +
+           models * kHighBins * sizeof(uint64_t);
   }
 
   std::span<std::byte> AllocateStaging(uint64_t bytes) override;
@@ -160,9 +165,15 @@ class CpuBackend : public Backend {
       for (uint32_t p = 0; p < reading.pass; ++p)
         if (state.passes()[p].kind == PassKind::kSelect) ResolveTies(work, state, p, only);
       switch (reading.step) {
-        case Step::kReduce: RunReduce(work, state, reading.pass, only); break;
-        case Step::kMap: RunMap(work, state, reading.pass, only); break;
-        default: RunCount(work, state, reading, only); break;
+        case Step::kReduce:
+          RunReduce(work, state, reading.pass, only);
+          break;
+        case Step::kMap:
+          RunMap(work, state, reading.pass, only);
+          break;
+        default:
+          RunCount(work, state, reading, only);
+          break;
       }
     }
   }
@@ -194,9 +205,9 @@ class CpuBackend : public Backend {
 
   const CpuIsaMethods& isa_;
   WorkerPool pool_;
-  std::vector<Worker> workers_;                      // (n_workers)
-  std::vector<void (*)(const RangeContext&)> run_;   // by MergeJob::method
-  std::vector<uint64_t> histogram_;                  // (n_models, bins): of the tensor that all threads count
+  std::vector<Worker> workers_;                     // (n_workers)
+  std::vector<void (*)(const RangeContext&)> run_;  // by MergeJob::method
+  std::vector<uint64_t> histogram_;                 // (n_models, bins): of the tensor that all threads count
   std::byte* staging_ = nullptr;
   double seconds_ = 0;
 };
@@ -238,7 +249,8 @@ void CpuBackend::RunCount(const Work& work, CpuJobState& state, Reading reading,
 void CpuBackend::ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
   SelectProgress& select = state.select(pass);
   const uint64_t end = work.first_elem + work.n_elems;
-  const bool none_left = std::all_of(select.ties_left.begin(), select.ties_left.end(), [](uint64_t n) { return n == 0; });
+  const bool none_left =
+      std::all_of(select.ties_left.begin(), select.ties_left.end(), [](uint64_t n) { return n == 0; });
   if (none_left || select.resolved_elems >= end) return;
   const uint32_t n_models = work.job->n_models();
   std::vector<uint64_t> ties((work.n_elems + kRangeElems - 1) / kRangeElems * n_models);  // (n_ranges, n_models)

@@ -5,24 +5,25 @@
 // from block sums. No threads, no data access.
 #pragma once
 
+#include "src/cpu/range.h"
+
+#include "gpumerge/backend.h"
+
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "gpumerge/backend.h"
-#include "src/cpu/range.h"
-
 namespace gpumerge {
 
 // What a selection knows until its last tie is found.
 struct SelectProgress {
-  std::vector<Selection> selections;   // (n_models)
-  std::vector<uint64_t> wanted;        // (n_models) keys to keep
-  std::vector<uint32_t> high_bins;     // (n_models)
-  std::vector<uint64_t> wanted_in_bin; // (n_models) after the high count: keys of the bin to keep
-  std::vector<uint64_t> ties_left;     // (n_models) ties to keep at or after resolved_elems; 0: tie_end is final
-  uint64_t resolved_elems = 0;         // ties before this index are counted off
+  std::vector<Selection> selections;    // (n_models)
+  std::vector<uint64_t> wanted;         // (n_models) keys to keep
+  std::vector<uint32_t> high_bins;      // (n_models)
+  std::vector<uint64_t> wanted_in_bin;  // (n_models) after the high count: keys of the bin to keep
+  std::vector<uint64_t> ties_left;      // (n_models) ties to keep at or after resolved_elems; 0: tie_end is final
+  uint64_t resolved_elems = 0;          // ties before this index are counted off
 };
 
 class CpuJobState : public JobState {
@@ -52,11 +53,11 @@ class CpuJobState : public JobState {
   std::optional<NonFinite> Merged(size_t finding) const;
 
   const PassList passes_;
-  std::vector<PassView> views_;                     // (n_passes)
-  std::vector<SelectProgress> selects_;             // (n_passes)
-  std::vector<std::vector<double>> block_sums_;     // (n_passes)
-  std::vector<std::vector<double>> sums_;           // (n_passes)
-  std::vector<RangeFinding> findings_;              // (n_inputs + 1)
+  std::vector<PassView> views_;                  // (n_passes)
+  std::vector<SelectProgress> selects_;          // (n_passes)
+  std::vector<std::vector<double>> block_sums_;  // (n_passes)
+  std::vector<std::vector<double>> sums_;        // (n_passes)
+  std::vector<RangeFinding> findings_;           // (n_inputs + 1)
 };
 
 }  // namespace gpumerge

@@ -4,11 +4,11 @@
 // Which instruction sets this processor has, as x86-64 psABI levels.
 #pragma once
 
+#include "src/cpu/range.h"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "src/cpu/range.h"
 
 namespace gpumerge {
 

@@ -4,9 +4,9 @@
 // The words of kernels/number.h for a SIMD pack, as wide as the instruction set that this file is compiled for.
 #pragma once
 
-#include <experimental/simd>
-
 #include "kernels/number.h"
+
+#include <experimental/simd>
 
 namespace gpumerge::GM_TARGET {
 
@@ -32,17 +32,13 @@ template <>
 struct Values<Pack> {
   const float* first;
   uint32_t stride;
-  GM_HD Pack operator[](uint32_t m) const {
-    return Pack(first + m * stride, std::experimental::vector_aligned);
-  }
+  GM_HD Pack operator[](uint32_t m) const { return Pack(first + m * stride, std::experimental::vector_aligned); }
 };
 template <>
 struct Values<PackU> {
   const uint32_t* first;
   uint32_t stride;
-  GM_HD PackU operator[](uint32_t m) const {
-    return PackU(first + m * stride, std::experimental::vector_aligned);
-  }
+  GM_HD PackU operator[](uint32_t m) const { return PackU(first + m * stride, std::experimental::vector_aligned); }
 };
 
 }  // namespace gpumerge::GM_TARGET

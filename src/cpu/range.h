@@ -1,16 +1,17 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The line between the CPU backend, compiled once, and the methods' code, compiled for each instruction set: one step of a
-// pass over one range of elements, on the calling thread. Plain data only, so that nothing inline is shared across it.
+// The line between the CPU backend, compiled once, and the methods' code, compiled for each instruction set: one step
+// of a pass over one range of elements, on the calling thread. Plain data only, so that nothing inline is shared across
+// it.
 #pragma once
+
+#include "gpumerge/job.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
-
-#include "gpumerge/job.h"
 
 namespace gpumerge {
 
@@ -52,19 +53,19 @@ struct RangeContext {
   const PassView* passes = nullptr;
   uint32_t pass = 0;
   Step step = Step::kMap;
-  uint64_t first_elem = 0;                    // multiple of kBlockElems
+  uint64_t first_elem = 0;  // multiple of kBlockElems
   uint64_t n_elems = 0;
-  const std::byte* const* inputs = nullptr;   // (n_inputs), each at first_elem
-  float* scratch = nullptr;                   // ScratchFloats(job), 64-byte aligned, owned by the thread
-  std::byte* output = nullptr;                // kMap: at first_elem
-  RangeFinding* findings = nullptr;           // kMap: (n_inputs + 1); the last is the output's overflow
-  bool* used_lerp = nullptr;                  // kMap
-  uint32_t* histogram = nullptr;              // kCountHigh: (n_models, kHighBins); kCountLow: (n_models, kLowBins)
-  uint64_t* ties = nullptr;                   // kCountTies: out, (n_models)
-  uint32_t model = 0;                         // kFindTie: of which model
-  uint64_t tie_rank = 0;                      // kFindTie: in, 1 = the first tie of the range
-  uint64_t* tie_index = nullptr;              // kFindTie: out, flat index of that tie
-  double* block_sums = nullptr;               // kReduce: (n_blocks of the range, n_values)
+  const std::byte* const* inputs = nullptr;  // (n_inputs), each at first_elem
+  float* scratch = nullptr;                  // ScratchFloats(job), 64-byte aligned, owned by the thread
+  std::byte* output = nullptr;               // kMap: at first_elem
+  RangeFinding* findings = nullptr;          // kMap: (n_inputs + 1); the last is the output's overflow
+  bool* used_lerp = nullptr;                 // kMap
+  uint32_t* histogram = nullptr;             // kCountHigh: (n_models, kHighBins); kCountLow: (n_models, kLowBins)
+  uint64_t* ties = nullptr;                  // kCountTies: out, (n_models)
+  uint32_t model = 0;                        // kFindTie: of which model
+  uint64_t tie_rank = 0;                     // kFindTie: in, 1 = the first tie of the range
+  uint64_t* tie_index = nullptr;             // kFindTie: out, flat index of that tie
+  double* block_sums = nullptr;              // kReduce: (n_blocks of the range, n_values)
 };
 
 // Values, random words, result and keys of one tile.

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The executor that runs one step of one pass over one range: a recipe is run again for every range, and all passes but
-// the one asked for do nothing but hand over their results. Compiled for each instruction set and method header; must not
-// use inline code from outside its namespace that could end up out of line (a test looks at the objects' symbols).
+// the one asked for do nothing but hand over their results. Compiled for each instruction set and method header; must
+// not use inline code from outside its namespace that could end up out of line (a test looks at the objects' symbols).
 #pragma once
-
-#include <array>
 
 #include "kernels/recipe.h"
 #include "src/cpu/pack.h"
 #include "src/cpu/tile.h"
+
+#include <array>
 
 namespace gpumerge::GM_TARGET {
 
@@ -50,7 +50,8 @@ class RangeExecutor {
         ties_left_ = c_.tie_rank;
         ForTiles<PlainFunctor>([&](uint64_t first, uint32_t n) { FindTie(key, pass, first, n); });
         break;
-      default: break;
+      default:
+        break;
     }
     return pass.selections;
   }
@@ -179,8 +180,10 @@ class RangeExecutor {
     constexpr bool kKnown = requires { Sum::kValues; };
     double lanes[MaxValues<Sum>()][kLanes];
     const auto count = [&] {
-      if constexpr (kKnown) return Sum::kValues;
-      else return n_values;
+      if constexpr (kKnown)
+        return Sum::kValues;
+      else
+        return n_values;
     }();
     double* block_sum = c_.block_sums;
     ForTiles<Sum>([&](uint64_t first, uint32_t n) {
@@ -210,8 +213,10 @@ class RangeExecutor {
 
   template <class Sum>
   static constexpr uint32_t MaxValues() {
-    if constexpr (requires { Sum::kValues; }) return Sum::kValues;
-    else return 2 * kMaxModels;
+    if constexpr (requires { Sum::kValues; })
+      return Sum::kValues;
+    else
+      return 2 * kMaxModels;
   }
 
   // The rare path: which inputs of this tile are not finite, and where the result overflowed all the same.

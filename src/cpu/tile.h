@@ -5,12 +5,13 @@
 // compilers vectorise.
 #pragma once
 
-#include <cstdint>
-
-#include "gpumerge/job.h"
 #include "kernels/convert.h"
 #include "kernels/philox.h"
 #include "src/cpu/range.h"
+
+#include "gpumerge/job.h"
+
+#include <cstdint>
 
 namespace gpumerge::GM_TARGET {
 
@@ -31,13 +32,20 @@ GM_HD uint32_t LoadLoop(const std::byte* from, uint32_t n, float* to, Widen wide
 inline uint32_t LoadTile(DType dtype, const std::byte* from, uint32_t n, float* to) {
   for (uint32_t j = n; j < kTileElems && j % 64 != 0; ++j) to[j] = 0;
   switch (dtype) {
-    case DType::kF32: return LoadLoop<float>(from, n, to, [](float f) { return f; });
-    case DType::kBF16: return LoadLoop<uint16_t>(from, n, to, [](uint16_t h) { return FromBf16(h); });
-    case DType::kF16: return LoadLoop<uint16_t>(from, n, to, [](uint16_t h) { return FromF16(h); });
-    case DType::kF8E4M3: return LoadLoop<uint8_t>(from, n, to, [](uint8_t h) { return FromF8E4M3(h); });
-    case DType::kF8E5M2: return LoadLoop<uint8_t>(from, n, to, [](uint8_t h) { return FromF8E5M2(h); });
-    case DType::kF64: return LoadLoop<double>(from, n, to, [](double d) { return FromF64(d); });
-    default: return 0;  // the planner lets only these types reach arithmetic
+    case DType::kF32:
+      return LoadLoop<float>(from, n, to, [](float f) { return f; });
+    case DType::kBF16:
+      return LoadLoop<uint16_t>(from, n, to, [](uint16_t h) { return FromBf16(h); });
+    case DType::kF16:
+      return LoadLoop<uint16_t>(from, n, to, [](uint16_t h) { return FromF16(h); });
+    case DType::kF8E4M3:
+      return LoadLoop<uint8_t>(from, n, to, [](uint8_t h) { return FromF8E4M3(h); });
+    case DType::kF8E5M2:
+      return LoadLoop<uint8_t>(from, n, to, [](uint8_t h) { return FromF8E5M2(h); });
+    case DType::kF64:
+      return LoadLoop<double>(from, n, to, [](double d) { return FromF64(d); });
+    default:
+      return 0;  // the planner lets only these types reach arithmetic
   }
 }
 
@@ -50,24 +58,36 @@ GM_HD void StoreLoop(const float* from, uint32_t n, std::byte* to, Narrow narrow
 // Rounds n results to the output type.
 inline void StoreTile(DType dtype, const float* from, uint32_t n, std::byte* to) {
   switch (dtype) {
-    case DType::kF32: return StoreLoop<float>(from, n, to, [](float f) { return f; });
-    case DType::kBF16: return StoreLoop<uint16_t>(from, n, to, [](float f) { return ToBf16(f); });
-    case DType::kF16: return StoreLoop<uint16_t>(from, n, to, [](float f) { return ToF16(f); });
-    case DType::kF8E4M3: return StoreLoop<uint8_t>(from, n, to, [](float f) { return ToF8E4M3(f); });
-    case DType::kF8E5M2: return StoreLoop<uint8_t>(from, n, to, [](float f) { return ToF8E5M2(f); });
-    case DType::kF64: return StoreLoop<double>(from, n, to, [](float f) { return static_cast<double>(f); });
-    default: return;
+    case DType::kF32:
+      return StoreLoop<float>(from, n, to, [](float f) { return f; });
+    case DType::kBF16:
+      return StoreLoop<uint16_t>(from, n, to, [](float f) { return ToBf16(f); });
+    case DType::kF16:
+      return StoreLoop<uint16_t>(from, n, to, [](float f) { return ToF16(f); });
+    case DType::kF8E4M3:
+      return StoreLoop<uint8_t>(from, n, to, [](float f) { return ToF8E4M3(f); });
+    case DType::kF8E5M2:
+      return StoreLoop<uint8_t>(from, n, to, [](float f) { return ToF8E5M2(f); });
+    case DType::kF64:
+      return StoreLoop<double>(from, n, to, [](float f) { return static_cast<double>(f); });
+    default:
+      return;
   }
 }
 
 // Magnitude bits from which on a result is infinite or NaN in the type.
 inline uint32_t OverflowBits(DType dtype) {
   switch (dtype) {
-    case DType::kBF16: return kBf16OverflowBits;
-    case DType::kF16: return kF16OverflowBits;
-    case DType::kF8E4M3: return kF8E4M3OverflowBits;
-    case DType::kF8E5M2: return kF8E5M2OverflowBits;
-    default: return kInfinityBits;
+    case DType::kBF16:
+      return kBf16OverflowBits;
+    case DType::kF16:
+      return kF16OverflowBits;
+    case DType::kF8E4M3:
+      return kF8E4M3OverflowBits;
+    case DType::kF8E5M2:
+      return kF8E5M2OverflowBits;
+    default:
+      return kInfinityBits;
   }
 }
 

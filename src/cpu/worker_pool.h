@@ -35,9 +35,9 @@ class WorkerPool {
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable start_, done_;
-  uint64_t round_ = 0;   // guarded by mutex_
-  uint32_t running_ = 0; // guarded by mutex_
-  bool stop_ = false;    // guarded by mutex_
+  uint64_t round_ = 0;    // guarded by mutex_
+  uint32_t running_ = 0;  // guarded by mutex_
+  bool stop_ = false;     // guarded by mutex_
   const std::function<void(uint64_t, uint32_t)>* task_ = nullptr;
   uint64_t n_tasks_ = 0;
   std::atomic<uint64_t> next_{0};

@@ -4,13 +4,13 @@
 // How a method's reference code is called, free of templates: one whole tensor at a time.
 #pragma once
 
+#include "gpumerge/backend.h"
+#include "gpumerge/method.h"
+
 #include <cstddef>
 #include <optional>
 #include <span>
 #include <vector>
-
-#include "gpumerge/backend.h"
-#include "gpumerge/method.h"
 
 namespace gpumerge {
 

@@ -1,20 +1,21 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The reference executor: one element after the other, whole tensors, a stable sort. It is written to be obviously right,
-// not fast; the other executors are compared with it bit for bit. Compiled once for each header of kernels/methods/.
+// The reference executor: one element after the other, whole tensors, a stable sort. It is written to be obviously
+// right, not fast; the other executors are compared with it bit for bit. Compiled once for each header of
+// kernels/methods/.
 #pragma once
+
+#include "kernels/convert.h"
+#include "kernels/philox.h"
+#include "kernels/recipe.h"
+#include "src/reference/entry.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <numeric>
 #include <vector>
-
-#include "kernels/convert.h"
-#include "kernels/philox.h"
-#include "kernels/recipe.h"
-#include "src/reference/entry.h"
 
 namespace gpumerge::GM_TARGET {
 
@@ -24,13 +25,20 @@ inline float Load(DType dtype, const std::byte* tensor, uint64_t i) {
     return value;
   };
   switch (dtype) {
-    case DType::kF32: return read(float{});
-    case DType::kBF16: return FromBf16(read(uint16_t{}));
-    case DType::kF16: return FromF16(read(uint16_t{}));
-    case DType::kF8E4M3: return FromF8E4M3(read(uint8_t{}));
-    case DType::kF8E5M2: return FromF8E5M2(read(uint8_t{}));
-    case DType::kF64: return FromF64(read(double{}));
-    default: throw Error({.code = ErrorCode::kInternal, .message = "a job has an input type without arithmetic"});
+    case DType::kF32:
+      return read(float{});
+    case DType::kBF16:
+      return FromBf16(read(uint16_t{}));
+    case DType::kF16:
+      return FromF16(read(uint16_t{}));
+    case DType::kF8E4M3:
+      return FromF8E4M3(read(uint8_t{}));
+    case DType::kF8E5M2:
+      return FromF8E5M2(read(uint8_t{}));
+    case DType::kF64:
+      return FromF64(read(double{}));
+    default:
+      throw Error({.code = ErrorCode::kInternal, .message = "a job has an input type without arithmetic"});
   }
 }
 
@@ -42,13 +50,20 @@ inline bool Store(DType dtype, float value, std::byte* tensor, uint64_t i) {
     return magnitude < overflow_bits;
   };
   switch (dtype) {
-    case DType::kF32: return write(value, kInfinityBits);
-    case DType::kBF16: return write(ToBf16(value), kBf16OverflowBits);
-    case DType::kF16: return write(ToF16(value), kF16OverflowBits);
-    case DType::kF8E4M3: return write(ToF8E4M3(value), kF8E4M3OverflowBits);
-    case DType::kF8E5M2: return write(ToF8E5M2(value), kF8E5M2OverflowBits);
-    case DType::kF64: return write(static_cast<double>(value), kInfinityBits);
-    default: throw Error({.code = ErrorCode::kInternal, .message = "a job has an output type without arithmetic"});
+    case DType::kF32:
+      return write(value, kInfinityBits);
+    case DType::kBF16:
+      return write(ToBf16(value), kBf16OverflowBits);
+    case DType::kF16:
+      return write(ToF16(value), kF16OverflowBits);
+    case DType::kF8E4M3:
+      return write(ToF8E4M3(value), kF8E4M3OverflowBits);
+    case DType::kF8E5M2:
+      return write(ToF8E5M2(value), kF8E5M2OverflowBits);
+    case DType::kF64:
+      return write(static_cast<double>(value), kInfinityBits);
+    default:
+      throw Error({.code = ErrorCode::kInternal, .message = "a job has an output type without arithmetic"});
   }
 }
 
@@ -83,7 +98,8 @@ class ReferenceExecutor {
     // Neighbours are paired until one is left; an odd last one moves up unchanged.
     const auto tree = [&](std::vector<double> level) {
       while (level.size() > 1) {
-        for (size_t pair = 0; pair < level.size() / 2; ++pair) level[pair] = combine(level[2 * pair], level[2 * pair + 1]);
+        for (size_t pair = 0; pair < level.size() / 2; ++pair)
+          level[pair] = combine(level[2 * pair], level[2 * pair + 1]);
         if (level.size() % 2 == 1) level[level.size() / 2] = level.back();
         level.resize((level.size() + 1) / 2);
       }
@@ -155,8 +171,8 @@ class ReferenceExecutor {
 
   const ReferenceCall& call_;
   const MergeJob& job_;
-  std::vector<float> x_;          // (n_inputs) at the current index
-  std::vector<uint32_t> draws_;   // (n_models)
+  std::vector<float> x_;               // (n_inputs) at the current index
+  std::vector<uint32_t> draws_;        // (n_models)
   std::vector<Selection> selections_;  // (n_models)
   std::vector<double> sums_;           // (n_values)
 };
@@ -189,9 +205,8 @@ void RunReference(const ReferenceCall& call) {
 
 template <class... Methods>
 std::span<const ReferenceMethod> ReferenceMethodsIn(MethodList<Methods...>) {
-  static const std::array kMethods{
-      ReferenceMethod{{&Methods::Info(), CountPasses<Methods>, CheckJob<Methods>, JobIsCopy<Methods>},
-                      RunReference<Methods>}...};
+  static const std::array kMethods{ReferenceMethod{
+      {&Methods::Info(), CountPasses<Methods>, CheckJob<Methods>, JobIsCopy<Methods>}, RunReference<Methods>}...};
   return kMethods;
 }
 

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The table of methods, and how a job's parameters are looked up in it.
-#include <algorithm>
-
 #include "src/reference/entry.h"
+
+#include <algorithm>
 
 namespace gpumerge {
 namespace {

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The Backend of the reference executor: whole tensors, one after the other, on the calling thread.
+#include "src/reference/entry.h"
+
+#include "gpumerge/backend.h"
+
 #include <chrono>
 #include <cstdlib>
 #include <new>
-
-#include "gpumerge/backend.h"
-#include "src/reference/entry.h"
 
 namespace gpumerge {
 namespace {
@@ -33,8 +34,7 @@ class ReferenceBackend : public Backend {
     for (const PassInfo& pass : passes) {
       // A key and an index an element, and as much again for the stable sort's buffer.
       if (pass.kind == PassKind::kSelect) bytes += job.n_elems * (sizeof(uint32_t) + 2 * sizeof(uint64_t));
-      if (pass.kind == PassKind::kReduce)
-        bytes += (job.n_elems / kBlockElems + 1) * pass.n_values * 2 * sizeof(double);
+      if (pass.kind == PassKind::kReduce) bytes += (job.n_elems / kBlockElems + 1) * pass.n_values * 2 * sizeof(double);
     }
     return bytes;
   }

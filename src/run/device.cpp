@@ -11,9 +11,12 @@ namespace gpumerge {
 
 ChosenDevice ChooseDevice(const RunOptions& options) {
   switch (options.device) {
-    case Device::kReference: return {MakeReferenceBackend(), "--device reference"};
-    case Device::kCpu: return {MakeCpuBackend(options.threads, options.max_cpu_isa), "--device cpu"};
-    case Device::kAuto: break;
+    case Device::kReference:
+      return {MakeReferenceBackend(), "--device reference"};
+    case Device::kCpu:
+      return {MakeCpuBackend(options.threads, options.max_cpu_isa), "--device cpu"};
+    case Device::kAuto:
+      break;
   }
   return {MakeCpuBackend(options.threads, options.max_cpu_isa), "the fastest that this build has"};
 }

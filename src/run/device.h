@@ -4,11 +4,11 @@
 // Which backend a run uses, and why.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "gpumerge/backend.h"
 #include "gpumerge/options.h"
+
+#include <memory>
+#include <string>
 
 namespace gpumerge {
 

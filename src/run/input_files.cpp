@@ -3,10 +3,10 @@
 //
 #include "src/run/input_files.h"
 
+#include "gpumerge/error.h"
+
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-#include "gpumerge/error.h"
 
 namespace gpumerge {
 namespace {
@@ -51,7 +51,8 @@ void InputFiles::Read(uint32_t file, uint64_t offset_bytes, void* to, uint64_t s
 
 void InputFiles::CheckUnchanged() const {
   for (size_t i = 0; i < fds_.size(); ++i) {
-    struct stat opened {}, named {};
+    struct stat opened {
+    }, named{};
     const PlanFile& file = plan_.files[i];
     if (fstat(fds_[i].get(), &opened) != 0 || !IsSame(file, opened)) throw Changed(file.path);
     if (stat(file.path.c_str(), &named) != 0 || !IsSame(file, named)) throw Changed(file.path);

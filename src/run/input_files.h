@@ -4,11 +4,12 @@
 // The open weight files of a plan, each known to be the file that was planned with.
 #pragma once
 
-#include <cstdint>
-#include <vector>
+#include "src/base/file.h"
 
 #include "gpumerge/plan.h"
-#include "src/base/file.h"
+
+#include <cstdint>
+#include <vector>
 
 namespace gpumerge {
 

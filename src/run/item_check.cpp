@@ -3,11 +3,11 @@
 //
 #include "src/run/item_check.h"
 
-#include <cstring>
+#include "src/base/text.h"
 
 #include <fmt/format.h>
 
-#include "src/base/text.h"
+#include <cstring>
 
 namespace gpumerge {
 namespace {
@@ -35,26 +35,25 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
   for (uint32_t i = 0; i < item.inputs.size(); ++i) {
     const std::optional<NonFinite> bad = state.InputNonFinite(i);
     if (!bad) continue;
-    found.push_back({.code = ErrorCode::kNumNonFiniteIn,
-                     .message = fmt::format("tensor \"{}\" of model {} holds NaN or infinity",
-                                            EscapeForTerminal(item.inputs[i].tensor),
-                                            plan.models[item.inputs[i].model].reference),
-                     .where = InputPlace(plan, item.inputs[i]),
-                     .found = fmt::format("{} non-finite values, the first at {}", bad->count,
-                                          IndexText(item.job.shape, bad->first_index)),
-                     .expected = "finite values only",
-                     .help = "the model is damaged or diverged in training; leave it out or repair it"});
+    found.push_back(
+        {.code = ErrorCode::kNumNonFiniteIn,
+         .message = fmt::format("tensor \"{}\" of model {} holds NaN or infinity",
+                                EscapeForTerminal(item.inputs[i].tensor), plan.models[item.inputs[i].model].reference),
+         .where = InputPlace(plan, item.inputs[i]),
+         .found = fmt::format("{} non-finite values, the first at {}", bad->count,
+                              IndexText(item.job.shape, bad->first_index)),
+         .expected = "finite values only",
+         .help = "the model is damaged or diverged in training; leave it out or repair it"});
   }
   // A NaN that came in explains one that comes out.
   const std::optional<NonFinite> overflow = state.OutputOverflow();
   if (found.empty() && overflow)
-    found.push_back(
-        {.code = ErrorCode::kNumOverflow,
-         .message = fmt::format("the merge of tensor \"{}\" overflows {}", EscapeForTerminal(item.name),
-                                Info(item.job.out_dtype).name),
-         .found = fmt::format("{} values too large, the first at {}, the largest {:g}", overflow->count,
-                              IndexText(item.job.shape, overflow->first_index), overflow->largest_finite),
-         .help = "set out_dtype: bfloat16 or float32, or lower the weights"});
+    found.push_back({.code = ErrorCode::kNumOverflow,
+                     .message = fmt::format("the merge of tensor \"{}\" overflows {}", EscapeForTerminal(item.name),
+                                            Info(item.job.out_dtype).name),
+                     .found = fmt::format("{} values too large, the first at {}, the largest {:g}", overflow->count,
+                                          IndexText(item.job.shape, overflow->first_index), overflow->largest_finite),
+                     .help = "set out_dtype: bfloat16 or float32, or lower the weights"});
   if (!found.empty()) throw Error(std::move(found));
 }
 
@@ -64,15 +63,15 @@ void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, con
     if (size_bytes == 0 || std::memcmp(inputs[0], inputs[i], size_bytes) == 0) continue;
     uint64_t byte = 0;
     while (inputs[0][byte] == inputs[i][byte]) ++byte;
-    throw Error({.code = ErrorCode::kMmIntDiffers,
-                 .message = fmt::format("{} tensor \"{}\" differs between models {} and {}",
-                                        Info(item.job.out_dtype).name, EscapeForTerminal(item.name),
-                                        plan.models[item.inputs[0].model].reference,
-                                        plan.models[item.inputs[i].model].reference),
-                 .where = InputPlace(plan, item.inputs[i]),
-                 .found = fmt::format("another value at byte {} of the tensor", first_byte + byte),
-                 .expected = "the same bytes in all models: such tensors are copied, never averaged",
-                 .help = "make the models agree on this tensor"});
+    throw Error(
+        {.code = ErrorCode::kMmIntDiffers,
+         .message = fmt::format("{} tensor \"{}\" differs between models {} and {}", Info(item.job.out_dtype).name,
+                                EscapeForTerminal(item.name), plan.models[item.inputs[0].model].reference,
+                                plan.models[item.inputs[i].model].reference),
+         .where = InputPlace(plan, item.inputs[i]),
+         .found = fmt::format("another value at byte {} of the tensor", first_byte + byte),
+         .expected = "the same bytes in all models: such tensors are copied, never averaged",
+         .help = "make the models agree on this tensor"});
   }
 }
 

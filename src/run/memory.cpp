@@ -9,9 +9,8 @@
 #include <set>
 #include <sstream>
 #include <string>
-#include <tuple>
-
 #include <sys/resource.h>
+#include <tuple>
 #include <unistd.h>
 
 namespace gpumerge {
@@ -104,8 +103,7 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, const Bac
   layout.units.can_stream = can_stream;
   layout.units.max_chunk_elems = options.max_chunk_elems;
   layout.units.resident_bytes = layout.staging_bytes;
-  layout.units.chunk_bytes =
-      std::max(largest_chunk, std::min(kChunkBytes, layout.staging_bytes / kUnitsAtOnce));
+  layout.units.chunk_bytes = std::max(largest_chunk, std::min(kChunkBytes, layout.staging_bytes / kUnitsAtOnce));
   // What is never used need not be reserved.
   layout.staging_bytes =
       std::min(layout.staging_bytes, std::max(2 * largest_group, kUnitsAtOnce * layout.units.chunk_bytes));

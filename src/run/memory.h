@@ -4,11 +4,12 @@
 // How much memory there is, and how a run divides its budget.
 #pragma once
 
-#include <cstdint>
+#include "src/run/units.h"
 
 #include "gpumerge/backend.h"
 #include "gpumerge/merge.h"
-#include "src/run/units.h"
+
+#include <cstdint>
 
 namespace gpumerge {
 

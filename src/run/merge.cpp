@@ -3,13 +3,8 @@
 //
 // RunMerge and EstimateRun: device and memory chosen, the pipeline run into an output directory, the report added, the
 // whole published.
-#include <algorithm>
-#include <optional>
-#include <string>
-
-#include <fmt/format.h>
-
 #include "gpumerge/merge.h"
+
 #include "src/base/text.h"
 #include "src/io/output_dir.h"
 #include "src/run/device.h"
@@ -17,6 +12,12 @@
 #include "src/run/output_check.h"
 #include "src/run/pipeline.h"
 #include "src/run/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
 
 namespace gpumerge {
 namespace {
@@ -64,11 +65,10 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
   OutputDir output(plan.output_dir, options.overwrite, options.sync);
   const std::vector<int> shards = CreateShards(plan, &output);
   const PipelineOptions pipeline{layout.units, layout.staging_bytes, ReaderThreads(options), options.on_progress};
-  const PipelineResult result =
-      RunPipeline(plan, {0, plan.items.size()}, *device.backend, pipeline,
-                  [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
-                    output.WriteAt(shards[shard], offset, data, size);
-                  });
+  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, *device.backend, pipeline,
+                                            [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
+                                              output.WriteAt(shards[shard], offset, data, size);
+                                            });
   for (const PlanCopiedFile& file : plan.copied_files) output.CopyFile(file.file_name, file.source_path);
   for (const PlanTextFile& file : plan.text_files) output.WriteFile(file.file_name, file.contents);
   output.WriteFile(kReportFile, MakeReport(plan, result.items));

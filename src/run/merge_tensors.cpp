@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MergeTensors: one tensor that is already in memory.
-#include <string>
+#include "src/run/device.h"
+
+#include "gpumerge/merge.h"
 
 #include <fmt/format.h>
 
-#include "gpumerge/merge.h"
-#include "src/run/device.h"
+#include <string>
 
 namespace gpumerge {
 namespace {
@@ -22,7 +23,8 @@ void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
   if (inputs.size() != job.inputs.size())
     throw BadCall(fmt::format("{} tensors were given for {} inputs", inputs.size(), job.inputs.size()));
   if (job.n_models() < info.min_models || job.n_models() > info.max_models)
-    throw BadCall(fmt::format("{} merges {} to {} models, not {}", info.name, info.min_models, info.max_models, job.n_models()));
+    throw BadCall(
+        fmt::format("{} merges {} to {} models, not {}", info.name, info.min_models, info.max_models, job.n_models()));
   if (job.params.size() != info.params.size())
     throw BadCall(fmt::format("{} has {} parameters, {} were given", info.name, info.params.size(), job.params.size()));
   for (size_t p = 0; p < info.params.size(); ++p) {
@@ -54,8 +56,8 @@ std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTe
   for (uint32_t i = 0; i < inputs.size(); ++i)
     if (const std::optional<NonFinite> bad = state->InputNonFinite(i))
       throw Error({.code = ErrorCode::kNumNonFiniteIn,
-                   .message = fmt::format("input {} holds {} values that are NaN or infinity, the first at element {}", i,
-                                          bad->count, bad->first_index)});
+                   .message = fmt::format("input {} holds {} values that are NaN or infinity, the first at element {}",
+                                          i, bad->count, bad->first_index)});
   if (const std::optional<NonFinite> overflow = state->OutputOverflow())
     throw Error({.code = ErrorCode::kNumOverflow,
                  .message = fmt::format("the merge overflows {} at {} elements, the first {}", Info(job.out_dtype).name,

@@ -3,13 +3,14 @@
 //
 #include "src/run/output_check.h"
 
-#include <filesystem>
+#include "src/base/text.h"
+#include "src/io/model_files.h"
+
+#include "gpumerge/error.h"
 
 #include <fmt/format.h>
 
-#include "gpumerge/error.h"
-#include "src/base/text.h"
-#include "src/io/model_files.h"
+#include <filesystem>
 
 namespace gpumerge {
 namespace {
@@ -33,12 +34,14 @@ void CheckStagedOutput(const Plan& plan, const std::string& directory) {
     throw NotVerified(fmt::format("the written output cannot be read back: {}", error.what()), directory);
   }
   if (written.tensors.size() != plan.items.size())
-    throw NotVerified(fmt::format("the written output has {} tensors instead of {}", written.tensors.size(), plan.items.size()),
-                      directory);
+    throw NotVerified(
+        fmt::format("the written output has {} tensors instead of {}", written.tensors.size(), plan.items.size()),
+        directory);
   for (const PlanItem& item : plan.items) {
     const ModelTensor* tensor = written.Find(item.name);
     const std::string name = EscapeForTerminal(item.name);
-    if (tensor == nullptr) throw NotVerified(fmt::format("tensor \"{}\" is not in the written output", name), directory);
+    if (tensor == nullptr)
+      throw NotVerified(fmt::format("tensor \"{}\" is not in the written output", name), directory);
     const std::string file = std::filesystem::path(written.files[tensor->file].path).filename();
     if (tensor->dtype != item.job.out_dtype || tensor->shape != item.job.shape ||
         file != plan.shards[item.shard].file_name || tensor->offset_bytes != item.offset_bytes)

@@ -4,14 +4,14 @@
 // The last look before an output is published: it is read again as an input would be.
 #pragma once
 
-#include <string>
-
 #include "gpumerge/plan.h"
+
+#include <string>
 
 namespace gpumerge {
 
-// Opens the staged directory with the strict reader of inputs and compares names, types, shapes and places with the plan.
-// Throws Error(OUT-VERIFY).
+// Opens the staged directory with the strict reader of inputs and compares names, types, shapes and places with the
+// plan. Throws Error(OUT-VERIFY).
 void CheckStagedOutput(const Plan& plan, const std::string& directory);
 
 }  // namespace gpumerge

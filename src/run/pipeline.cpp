@@ -3,6 +3,12 @@
 //
 #include "src/run/pipeline.h"
 
+#include "src/base/hash.h"
+#include "src/run/input_files.h"
+#include "src/run/item_check.h"
+#include "src/run/memory.h"
+#include "src/run/staging.h"
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -12,12 +18,6 @@
 #include <mutex>
 #include <thread>
 #include <utility>
-
-#include "src/base/hash.h"
-#include "src/run/input_files.h"
-#include "src/run/item_check.h"
-#include "src/run/memory.h"
-#include "src/run/staging.h"
 
 namespace gpumerge {
 namespace {
@@ -196,7 +196,8 @@ class Pipeline {
       std::unique_ptr<UnitRun> unit;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return finished_ || (!to_compute_.empty() && to_compute_.front()->reads_left == 0); });
+        changed_.wait(lock,
+                      [&] { return finished_ || (!to_compute_.empty() && to_compute_.front()->reads_left == 0); });
         if (to_compute_.empty() || failure_) return;
         unit = std::move(to_compute_.front());
         to_compute_.pop_front();
@@ -312,15 +313,15 @@ class Pipeline {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  Staging staging_;                                   // guarded
-  std::vector<std::unique_ptr<ItemRun>> runs_;        // slots: one stage at a time has an item
-  std::vector<std::deque<UnitRun*>> to_read_;         // guarded; owned by to_compute_
-  std::deque<std::unique_ptr<UnitRun>> to_compute_;   // guarded; in plan order
-  std::deque<std::unique_ptr<UnitRun>> to_write_;     // guarded; in plan order
-  uint64_t in_flight_ = 0;                            // guarded
-  bool finished_ = false;                             // guarded: no more units come, or a stage failed
-  std::exception_ptr failure_;                        // guarded
-  PipelineResult result_;                             // totals guarded
+  Staging staging_;                                  // guarded
+  std::vector<std::unique_ptr<ItemRun>> runs_;       // slots: one stage at a time has an item
+  std::vector<std::deque<UnitRun*>> to_read_;        // guarded; owned by to_compute_
+  std::deque<std::unique_ptr<UnitRun>> to_compute_;  // guarded; in plan order
+  std::deque<std::unique_ptr<UnitRun>> to_write_;    // guarded; in plan order
+  uint64_t in_flight_ = 0;                           // guarded
+  bool finished_ = false;                            // guarded: no more units come, or a stage failed
+  std::exception_ptr failure_;                       // guarded
+  PipelineResult result_;                            // totals guarded
 };
 
 }  // namespace

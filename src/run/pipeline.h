@@ -5,15 +5,16 @@
 // allocated once. Knows no device, no YAML and no directory: bytes come from the plan's files and go to a sink.
 #pragma once
 
-#include <cstdint>
-#include <functional>
-#include <string>
-#include <vector>
+#include "src/run/units.h"
 
 #include "gpumerge/backend.h"
 #include "gpumerge/options.h"
 #include "gpumerge/plan.h"
-#include "src/run/units.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
 
 namespace gpumerge {
 
@@ -40,8 +41,8 @@ struct PipelineOptions {
   std::function<bool(const Progress&)> on_progress;  // false stops the run
 };
 
-// Runs part of a plan. The first error of any stage stops all of them and is rethrown here. Throws Error(NUM-*, MM-INTDIFF,
-// IN-*, CANCELLED) and whatever the sink throws.
+// Runs part of a plan. The first error of any stage stops all of them and is rethrown here. Throws Error(NUM-*,
+// MM-INTDIFF, IN-*, CANCELLED) and whatever the sink throws.
 PipelineResult RunPipeline(const Plan& plan, PlanPart part, Backend& backend, const PipelineOptions& options,
                            const OutputSink& sink);
 

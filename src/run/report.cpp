@@ -3,9 +3,9 @@
 //
 #include "src/run/report.h"
 
-#include <nlohmann/json.hpp>
-
 #include "gpumerge/method.h"
+
+#include <nlohmann/json.hpp>
 
 namespace gpumerge {
 namespace {

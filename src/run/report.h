@@ -5,11 +5,12 @@
 // equal reports: nothing about time, machine, device, threads, memory or paths.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "src/run/pipeline.h"
 
 #include "gpumerge/plan.h"
-#include "src/run/pipeline.h"
+
+#include <string>
+#include <vector>
 
 namespace gpumerge {
 

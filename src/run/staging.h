@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hands out pieces of the staging memory: first fit from the front, so that memory that is already warm is used again and
-// the rest is never touched. Not thread-safe; allocates nothing but its short list of pieces.
+// Hands out pieces of the staging memory: first fit from the front, so that memory that is already warm is used again
+// and the rest is never touched. Not thread-safe; allocates nothing but its short list of pieces.
 #pragma once
 
 #include <cstdint>

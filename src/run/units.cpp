@@ -3,10 +3,10 @@
 //
 #include "src/run/units.h"
 
+#include "gpumerge/backend.h"
+
 #include <algorithm>
 #include <bit>
-
-#include "gpumerge/backend.h"
 
 namespace gpumerge {
 namespace {

@@ -1,15 +1,15 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cuts a plan into units, the pieces that move through the pipeline: a batch of small tensors, a whole tensor that stays
-// in memory for all of its passes, or one chunk of a streamed tensor for one reading of it. Which it is never changes a
-// byte of the output. No threads, no I/O.
+// Cuts a plan into units, the pieces that move through the pipeline: a batch of small tensors, a whole tensor that
+// stays in memory for all of its passes, or one chunk of a streamed tensor for one reading of it. Which it is never
+// changes a byte of the output. No threads, no I/O.
 #pragma once
+
+#include "gpumerge/plan.h"
 
 #include <cstdint>
 #include <vector>
-
-#include "gpumerge/plan.h"
 
 namespace gpumerge {
 

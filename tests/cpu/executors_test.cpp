@@ -1,12 +1,12 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CPU executor gives the reference's bits: over every method, element type, odd size, number of threads, instruction
-// set and way of cutting a tensor into chunks.
-#include <gtest/gtest.h>
-
+// The CPU executor gives the reference's bits: over every method, element type, odd size, number of threads,
+// instruction set and way of cutting a tensor into chunks.
 #include "src/cpu/isa.h"
 #include "tests/support/jobs.h"
+
+#include <gtest/gtest.h>
 
 namespace gpumerge {
 namespace {
@@ -49,7 +49,8 @@ class EveryMethod : public ::testing::TestWithParam<uint32_t> {};
 TEST_P(EveryMethod, SameBitsAtOddSizes) {
   const auto backend = MakeCpuBackend(2, "");
   uint32_t variant = 0;
-  for (const uint64_t n : {0u, 1u, 2u, 3u, 15u, 16u, 17u, 63u, 64u, 65u, 1023u, 1024u, 1025u, 4095u, 4096u, 4097u, 70'001u})
+  for (const uint64_t n :
+       {0u, 1u, 2u, 3u, 15u, 16u, 17u, 63u, 64u, 65u, 1023u, 1024u, 1025u, 4095u, 4096u, 4097u, 70'001u})
     for (uint32_t repeat = 0; repeat < 6; ++repeat)
       ExpectSame(MakeTestJob(GetParam(), 3, n, {DType::kBF16}, DType::kBF16, variant++), *backend, 0);
 }

@@ -1,17 +1,18 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Random merge jobs over every registered method, with data that is hard on executors: ties, zeros, denormals. For tests.
+// Random merge jobs over every registered method, with data that is hard on executors: ties, zeros, denormals. For
+// tests.
 #pragma once
+
+#include "gpumerge/backend.h"
+#include "gpumerge/method.h"
 
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <string>
 #include <vector>
-
-#include "gpumerge/backend.h"
-#include "gpumerge/method.h"
 
 namespace gpumerge::testing {
 
@@ -24,23 +25,33 @@ inline void StoreAs(DType dtype, float value, std::byte* to) {
   const uint32_t u = std::bit_cast<uint32_t>(value);
   const auto put = [to](auto stored) { std::memcpy(to, &stored, sizeof stored); };
   switch (dtype) {
-    case DType::kF32: return put(value);
-    case DType::kF64: return put(static_cast<double>(value) * 1.0000000001);
-    case DType::kBF16: return put(static_cast<uint16_t>(u >> 16));
+    case DType::kF32:
+      return put(value);
+    case DType::kF64:
+      return put(static_cast<double>(value) * 1.0000000001);
+    case DType::kBF16:
+      return put(static_cast<uint16_t>(u >> 16));
     // Any finite pattern of the small types will do; these follow the value's bits.
-    case DType::kF16: return put(static_cast<uint16_t>(((u >> 16) & 0x8000u) | ((u >> 13) % 0x7c00u)));
-    case DType::kF8E4M3: return put(static_cast<uint8_t>(((u >> 24) & 0x80u) | ((u >> 20) % 0x7fu)));
-    default: return put(static_cast<uint8_t>(((u >> 24) & 0x80u) | ((u >> 21) % 0x7cu)));
+    case DType::kF16:
+      return put(static_cast<uint16_t>(((u >> 16) & 0x8000u) | ((u >> 13) % 0x7c00u)));
+    case DType::kF8E4M3:
+      return put(static_cast<uint8_t>(((u >> 24) & 0x80u) | ((u >> 20) % 0x7fu)));
+    default:
+      return put(static_cast<uint8_t>(((u >> 24) & 0x80u) | ((u >> 21) % 0x7cu)));
   }
 }
 
 inline float TestValue(std::mt19937_64& random, float scale) {
   const uint64_t r = random();
   switch (r % 16) {
-    case 0: return 0.0f;
-    case 1: return -0.0f;
-    case 2: return std::bit_cast<float>(static_cast<uint32_t>(r >> 40) & 0x807fffffu);  // a denormal
-    default: return static_cast<float>(static_cast<int>((r >> 8) % 401) - 200) * scale;  // a coarse grid: ties
+    case 0:
+      return 0.0f;
+    case 1:
+      return -0.0f;
+    case 2:
+      return std::bit_cast<float>(static_cast<uint32_t>(r >> 40) & 0x807fffffu);  // a denormal
+    default:
+      return static_cast<float>(static_cast<int>((r >> 8) % 401) - 200) * scale;  // a coarse grid: ties
   }
 }
 

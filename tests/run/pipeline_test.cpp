@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The pipeline below RunMerge: parts of a plan, a backend and a sink that fail, staging memory, how a plan is cut.
+#include "src/run/pipeline.h"
+
+#include "src/run/memory.h"
+#include "src/run/staging.h"
+#include "tests/run/run_fixture.h"
+
+#include <gmock/gmock.h>
+
+#include <numeric>
+
+namespace gpumerge::test {
+namespace {
+
+class PipelineTest : public RunFixture {
+ protected:
+  static PipelineOptions Options() {
+    PipelineOptions options;
+    options.units = {300'000, 2'000'000, true, 0};
+    options.staging_bytes = 2'000'000;
+    return options;
+  }
+
+  // The shards' data as written by a run of that part, zeros elsewhere.
+  static std::vector<std::string> Shards(const Plan& plan, PlanPart part, std::vector<std::string> shards = {}) {
+    if (shards.empty())
+      for (const PlanShard& shard : plan.shards) shards.push_back(std::string(shard.size_bytes, '\0'));
+    const auto backend = MakeCpuBackend(2, "");
+    RunPipeline(plan, part, *backend, Options(),
+                [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
+                  std::memcpy(shards[shard].data() + offset, data, size);
+                });
+    return shards;
+  }
+};
+
+TEST_F(PipelineTest, PartsOfAPlanWriteTheBytesOfTheWhole) {
+  WriteModels(2);
+  const Plan plan = MakePlan(Recipe("dare_ties") + "shard_size: 100K\n", "out");
+  ASSERT_GT(plan.shards.size(), 1u);
+  const auto whole = Shards(plan, {0, plan.items.size()});
+  for (const uint32_t n_parts : {2u, 3u, 5u}) {
+    std::vector<std::string> joined;
+    std::vector<PlanPart> parts = CutPlan(plan, n_parts);
+    std::reverse(parts.begin(), parts.end());  // in any order
+    for (const PlanPart& part : parts) joined = Shards(plan, part, joined);
+    EXPECT_EQ(joined, whole) << n_parts << " parts";
+  }
+}
+
+TEST_F(PipelineTest, EveryByteIsWrittenOnce) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  std::vector<int> written(plan.shards[0].size_bytes);
+  const auto backend = MakeCpuBackend(2, "");
+  PipelineOptions options = Options();
+  options.units.max_chunk_elems = kBlockElems;
+  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, *backend, options,
+                                            [&](uint32_t, uint64_t offset, const std::byte*, uint64_t size) {
+                                              for (uint64_t i = 0; i < size; ++i) ++written[offset + i];
+                                            });
+  const uint64_t header = plan.shards[0].header.size();
+  EXPECT_EQ(std::count(written.begin() + static_cast<long>(header), written.end(), 1),
+            static_cast<long>(written.size() - header));
+  EXPECT_EQ(result.totals.bytes_written, written.size() - header);
+  EXPECT_EQ(result.totals.bytes_read, result.totals.bytes_to_read);
+  // Streamed: three readings of the tensors of more than one chunk, one of the others.
+  EXPECT_GT(result.totals.bytes_read, 2 * Totals(plan).input_bytes);
+  EXPECT_EQ(result.totals.tensors_done, plan.items.size());
+}
+
+TEST_F(PipelineTest, AFailingSinkStopsTheRun) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  for (const int fail_at : {0, 1, 3}) {
+    const auto backend = MakeCpuBackend(2, "");
+    int calls = 0;
+    EXPECT_THROW(RunPipeline(plan, {0, plan.items.size()}, *backend, Options(),
+                             [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
+                               if (calls++ == fail_at) throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
+                             }),
+                 Error);
+    EXPECT_EQ(calls, fail_at + 1);
+  }
+}
+
+// Counts what it is given; fails when told to.
+class FakeBackend : public Backend {
+ public:
+  class State : public JobState {
+    std::optional<NonFinite> InputNonFinite(uint32_t) const override { return std::nullopt; }
+    std::optional<NonFinite> OutputOverflow() const override { return std::nullopt; }
+    bool UsedLerp() const override { return false; }
+  };
+  BackendInfo Info() const override { return {"fake", "", true}; }
+  uint64_t StateBytes(const MergeJob&, const PassList&) const override { return 0; }
+  uint64_t FixedBytes(std::span<const MergeJob* const>) const override { return 0; }
+  std::span<std::byte> AllocateStaging(uint64_t bytes) override {
+    memory.resize(bytes);
+    return memory;
+  }
+  std::unique_ptr<JobState> NewState(const MergeJob&, const PassList&) override { return std::make_unique<State>(); }
+  uint64_t Submit(std::span<const Work> batch) override {
+    for (const Work& work : batch) {
+      if (fail_after-- == 0) throw std::runtime_error("the device fell off the bus");
+      works.push_back(work);
+    }
+    return 0;
+  }
+  void Wait(uint64_t) override {}
+  double ComputeSeconds() const override { return 0; }
+
+  std::vector<std::byte> memory;
+  std::vector<Work> works;
+  int fail_after = 1 << 30;
+};
+
+TEST_F(PipelineTest, WorkComesInOrderAndCoversEveryReading) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  FakeBackend backend;
+  PipelineOptions options = Options();
+  options.units.max_chunk_elems = 2 * kBlockElems;
+  RunPipeline(plan, {0, plan.items.size()}, backend, options, [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  std::map<const MergeJob*, std::pair<uint32_t, uint64_t>> next;  // (reading, first element) expected next
+  const MergeJob* current = nullptr;
+  for (const Work& work : backend.works) {
+    auto& [read, first] = next[work.job];
+    if (work.job != current) {
+      EXPECT_EQ(read, 0u);  // tensors are not interleaved
+      EXPECT_EQ(first, 0u);
+    }
+    current = work.job;
+    EXPECT_EQ(work.first_read, read);
+    EXPECT_EQ(work.first_elem, first);
+    for (const std::byte* input : work.inputs)
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(input) % 64, reinterpret_cast<uintptr_t>(backend.memory.data()) % 64);
+    first += work.n_elems;
+    if (first == work.job->n_elems) {
+      first = 0;
+      read = work.last_read;
+    }
+  }
+  for (const auto& [job, place] : next) EXPECT_EQ(place.first, 3u);  // two counts and the merge
+}
+
+TEST_F(PipelineTest, AFailingBackendStopsTheRun) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  for (const int works : {0, 1, 4}) {
+    FakeBackend backend;
+    backend.fail_after = works;
+    EXPECT_THROW(RunPipeline(plan, {0, plan.items.size()}, backend, Options(),
+                             [](uint32_t, uint64_t, const std::byte*, uint64_t) {}),
+                 std::runtime_error);
+  }
+}
+
+TEST(StagingTest, FirstFitAndReuse) {
+  Staging staging(100);
+  EXPECT_EQ(staging.Take(40), 0u);
+  EXPECT_EQ(staging.Take(40), 40u);
+  EXPECT_EQ(staging.Take(40), std::nullopt);
+  EXPECT_EQ(staging.Take(20), 80u);
+  staging.Give(40);
+  EXPECT_EQ(staging.Take(10), 40u);
+  EXPECT_EQ(staging.Take(31), std::nullopt);
+  EXPECT_EQ(staging.Take(30), 50u);
+  staging.Give(0);
+  EXPECT_EQ(staging.Take(40), 0u);
+}
+
+TEST_F(PipelineTest, LayoutKeepsTheBudget) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  const auto backend = MakeCpuBackend(2, "");
+  RunOptions options;
+  for (const uint64_t spare : {uint64_t{0}, uint64_t{1'000'000}, uint64_t{1'000'000'000}}) {
+    options.memory_bytes = LayOutMemory(plan, options, *backend).smallest_budget_bytes + spare + 4'000'000;
+    const MemoryLayout layout = LayOutMemory(plan, options, *backend);
+    EXPECT_GT(layout.staging_bytes, 0u);
+    EXPECT_LE(layout.overhead_bytes + layout.staging_bytes, *options.memory_bytes);
+    for (const PlanItem& item : plan.items) {
+      if (IsStreamed(item, layout.units)) continue;
+      EXPECT_LE(GroupBytes(item), layout.staging_bytes) << item.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace gpumerge::test
