@@ -62,17 +62,25 @@ std::string Count(uint64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+std::string ModelsText(const Plan& plan) {
+  return Count(plan.models.size(), "model") + (plan.base ? ", the base included," : "");
+}
+
+std::string SecondsText(double seconds) {
+  return seconds < 1 ? fmt::format("{:.0f} ms", seconds * 1e3) : fmt::format("{:.1f} s", seconds);
+}
+
 std::string Summary(const Plan& plan, const RunStats& stats) {
   const Progress& totals = stats.totals;
   std::string text = fmt::format(
       "merged {} with {}: {}\n"
-      "  {}, {} written in {:.2f} s ({})\n"
+      "  {}, {} written in {} ({})\n"
       "  device {}; memory {} of {} allowed\n"
       "  seed {}; {}\n",
-      Count(plan.models.size(), "model"), plan.method, EscapeForTerminal(stats.output_dir, 4096),
-      Count(totals.tensors_done, "tensor"), FormatBytes(totals.bytes_written), totals.elapsed_seconds,
-      FormatRates(totals), stats.device, FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes),
-      plan.seed, Count(plan.warnings.size(), "warning"));
+      ModelsText(plan), plan.method, EscapeForTerminal(stats.output_dir, 4096), Count(totals.tensors_done, "tensor"),
+      FormatBytes(totals.bytes_written), SecondsText(totals.elapsed_seconds), FormatRates(totals), stats.device,
+      FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes), plan.seed,
+      Count(plan.warnings.size(), "warning"));
   if (stats.slerp_lerp_tensors > 0)
     text += fmt::format("  slerp: {} of {} tensors were nearly parallel and interpolated linearly\n",
                         stats.slerp_lerp_tensors, stats.slerp_tensors);
@@ -81,8 +89,8 @@ std::string Summary(const Plan& plan, const RunStats& stats) {
 
 void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages) {
   for (const Diagnostic& warning : plan.warnings) messages->Warning(warning);
-  messages->Note(fmt::format("merging {} with {} into {} ({})", Count(plan.models.size(), "model"), plan.method,
-                             plan.output_dir, plan.output_dir_why));
+  messages->Note(fmt::format("merging {} with {} into {} ({})", ModelsText(plan), plan.method, plan.output_dir,
+                             plan.output_dir_why));
   for (const PlanModel& model : plan.models)
     messages->Detail(fmt::format("model {}: {}", model.reference, model.directory));
   for (const std::string& note : plan.notes) messages->Detail("note: " + note);
@@ -102,10 +110,11 @@ int PlanCommand(const Arguments& arguments, Messages*) {
 }
 
 int MergeCommand(const Arguments& arguments, Messages* messages) {
+  CatchStopSignals();
   const Plan plan = MakePlan(arguments);
   Announce(plan, EstimateRun(plan, arguments.run), messages);
   StatsFile stats_file(arguments.stats_file);
-  CatchStopSignals();
+  if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
   ProgressPrinter printer(messages, arguments.quiet);
   RunOptions options = arguments.run;
   options.on_progress = [&](const Progress& progress) {

@@ -1,1 +1,164 @@
-"""Being written."""
+# SPDX-FileCopyrightText: 2026 the gpumerge authors
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in practice: the right code and exit status, a message that helps, and nothing written."""
+import json
+import os
+import unittest
+
+from support import CliTest, MODELS, f32
+
+
+class Errors(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.write_model("a", {"x.weight": ("F32", [2, 3], f32(1, 2, 3, 4, 5, 6))})
+        self.write_model("b", {"x.weight": ("F32", [2, 3], f32(3, 4, 5, 6, 7, 8))})
+        self.recipe = self.write_linear()
+
+    def expect_refusal(self, status, *parts, words=("--config", "recipe.yaml", "--out", "out"), keeps=None):
+        """The status and parts of the message; the working directory is as it was."""
+        before = self.names()
+        result = self.run_program(*words)
+        self.expect(result, status, *parts, f"exit:  {status}")
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(self.names(), before)
+        return result
+
+    def test_three_errors_of_a_recipe_at_once(self):
+        self.write("recipe.yaml", "merge_metod: ties\nbase_model: a\nmodels:\n  - model: b\n    parameters:\n"
+                                  "      wieght: 1\n      density: 1.5\n")
+        result = self.expect_refusal(3, "recipe.yaml:1:1", "'merge_metod'", "did you mean 'merge_method'?",
+                                     "recipe.yaml:6:7", "'wieght'", "did you mean 'weight'?", "recipe.yaml:7:16",
+                                     "found: 1.5", "expected: 0 to 1")
+        self.assertEqual(result.stderr.count("error["), 3)
+
+    def test_filter_that_hits_nothing_is_a_warning(self):
+        self.write("recipe.yaml", "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1}\n  - model: b\n"
+                                  "    parameters:\n      weight:\n        - filter: mlp.gaet\n          value: 2\n"
+                                  "        - value: 1\n")
+        result = self.run_program("--config", "recipe.yaml", "--out", "out")
+        self.expect(result, 0, "warning[CFG-FILTER]", "mlp.gaet", "recipe.yaml:8")
+        self.assertNotIn("exit:", result.stderr)
+        report = json.loads((self.folder / "out/gpumerge_report.json").read_text())
+        self.assertIn("mlp.gaet", json.dumps(report))
+
+    def test_strict_makes_the_warning_an_error(self):
+        self.write("recipe.yaml", "merge_method: linear\nmodels:\n  - model: a\n    parameters: {weight: 1}\n  - model: b\n"
+                                  "    parameters:\n      weight:\n        - filter: mlp.gaet\n          value: 2\n"
+                                  "        - value: 1\n")
+        self.expect_refusal(3, "error[CFG-FILTER]", "mlp.gaet",
+                            words=("--config", "recipe.yaml", "--out", "out", "--strict"))
+
+    def test_strict_holds_for_the_recipe_too(self):
+        self.write("recipe.yaml", "merge_method: ties\nbase_model: a\nmodels:\n  - model: b\n    parameters: {weight: 1}\n"
+                                  "parameters: {int8_mask: true}\n")
+        self.expect(self.run_program("plan", "recipe.yaml"), 0)
+        self.expect_refusal(3, "error[CFG-NOEFFECT]", "int8_mask", words=("plan", "recipe.yaml", "--strict"))
+
+    def test_truncated_shard(self):
+        path = self.folder / "b/model.safetensors"
+        os.truncate(path, path.stat().st_size - 1)
+        self.expect_refusal(5, "error[ST-TRUNCATED]", str(path))
+
+    def test_not_a_number_in_a_shard(self):
+        self.write_model("c", {"x.weight": ("F32", [2, 3], f32(1, 2, float("nan"), 4, 5, 6))})
+        self.write_linear(models=("a", "c"))
+        self.expect_refusal(7, "error[NUM-NAN-IN]", "x.weight")
+
+    def test_transposed_tensor(self):
+        self.write_model("c", {"x.weight": ("F32", [3, 2], f32(1, 2, 3, 4, 5, 6))})
+        self.write_linear(models=("a", "c"))
+        self.expect_refusal(6, "error[MM-SHAPE]", "x.weight", "[2, 3]", "[3, 2]")
+
+    def test_output_inside_an_input(self):
+        self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "a/merged"))
+        self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "b", "--overwrite"))
+        self.assertEqual(sorted(os.listdir(self.folder / "a")), ["config.json", "model.safetensors"])
+
+    def test_output_exists(self):
+        self.write("out/precious.txt", "mine")
+        self.expect_refusal(9, "error[OUT-EXISTS]", "--overwrite")
+        self.assertEqual(os.listdir(self.folder / "out"), ["precious.txt"])
+
+    def test_model_that_does_not_exist(self):
+        self.write_linear(models=("a", "./missing"))
+        self.expect_refusal(4, "error[IN-MISSING]", "missing", "recipe.yaml:5")
+
+    def test_hub_model_that_is_not_cached(self):
+        self.write_linear(models=("a", "org/name"))
+        self.expect_refusal(4, "error[HUB-MISS]", "org/name", words=("recipe.yaml", "out", "--cache-dir", "cache"))
+
+    def test_recipe_that_does_not_exist(self):
+        self.expect_refusal(3, "error[CFG-NOFILE]", "absent.yaml", words=("--config", "absent.yaml"))
+
+    def test_missing_tensor(self):
+        self.write_model("c", {"y.weight": ("F32", [1], f32(1))})
+        self.write_linear(models=("a", "c"))
+        self.expect_refusal(6, "x.weight")
+
+    def test_memory_that_is_too_small(self):
+        self.expect_refusal(10, "error[RES-MEM]", "--memory", words=("recipe.yaml", "out", "--memory", "1K"))
+
+    def test_overflow_of_the_output_type(self):
+        self.write_model("c", {"x.weight": ("F32", [2, 3], f32(1, 2, 70000, 4, 5, 6))})
+        self.write_linear(models=("c",), extra="dtype: float16\n")
+        self.expect_refusal(7, "error[NUM-OVERFLOW]", "x.weight")
+
+    def test_statistics_file_that_cannot_be_written(self):
+        self.expect_refusal(8, "error[OUT-IO]", "no/such/stats.json",
+                            words=("recipe.yaml", "out", "--stats", "no/such/stats.json"))
+
+    def test_log_file_that_cannot_be_written(self):
+        self.expect_refusal(8, "error[OUT-IO]", "no/such/log",
+                            words=("recipe.yaml", "out", "--log", "/proc/no/such/log"))
+
+    def test_errors_as_json(self):
+        path = self.folder / "b/model.safetensors"
+        os.truncate(path, path.stat().st_size - 1)
+        result = self.run_program("recipe.yaml", "out", "--error-format", "json")
+        self.assertEqual(result.returncode, 5)
+        error = json.loads(result.stderr)
+        self.assertEqual((error["severity"], error["code"], error["exit"]), ("error", "ST-TRUNCATED", 5))
+        self.assertIn("model.safetensors", error["file"])
+
+    def test_shape_of_a_message(self):
+        self.write_model("c", {"x.weight": ("F32", [3, 2], f32(1, 2, 3, 4, 5, 6))})
+        self.write_linear(models=("a", "c"))
+        lines = self.run_program("recipe.yaml", "out").stderr.splitlines()
+        self.assertRegex(lines[0], r"^gpumerge: error\[MM-SHAPE\]: .*x\.weight")
+        self.assertEqual(lines[-1], "  exit:  6")
+        for line in lines[1:]:
+            self.assertRegex(line, r"^  (file:  |found: |expected: |help:  |exit:  )")
+
+    def test_hostile_names_do_not_reach_the_terminal(self):
+        name = "x\n\x1b[31m\u202eevil"
+        self.write_model("c", {name: ("F32", [1], f32(1))})
+        self.write_model("d", {name: ("F32", [1, 1], f32(1))})
+        self.write_linear(models=("c", "d"))
+        result = self.run_program("plan", "recipe.yaml")
+        self.assertEqual(result.returncode, 6)
+        for bad in ("\x1b", "\u202e", "\n\x1b"):
+            self.assertNotIn(bad, result.stderr)
+        self.assertIn("evil", result.stderr)
+        self.write_linear(models=("c",))
+        for words in (("plan", "recipe.yaml"), ("inspect", "c"), ("recipe.yaml", "out")):
+            result = self.run_program(*words)
+            self.expect(result, 0)
+            for bad in ("\x1b", "\u202e"):
+                self.assertNotIn(bad, result.stdout + result.stderr)
+
+    def test_inspect_of_nothing(self):
+        self.expect_refusal(4, "error[IN-MISSING]", words=("inspect", "./missing"))
+
+    def test_quantised_model_from_the_real_ones(self):
+        config = json.loads((MODELS / "base/config.json").read_text()) | {"quantization_config": {"quant_method": "gptq"}}
+        folder = self.folder / "q"
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "model.safetensors").write_bytes((MODELS / "base/model.safetensors").read_bytes())
+        self.write_linear(models=("q", str(MODELS / "german")))
+        self.expect_refusal(6, "error[MM-QUANT]")
+
+
+if __name__ == "__main__":
+    unittest.main()
