@@ -51,6 +51,8 @@ def read_header(path):
             header = json.loads(file.read(length).decode("utf-8"), object_pairs_hook=_no_duplicates)
         except ValueError as error:
             raise FormatError(f"{path}: header is not JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise FormatError(f"{path}: header is not a JSON object")
     metadata = header.pop("__metadata__", {})
     tensors = {name: _tensor_info(path, name, entry, 8 + length) for name, entry in header.items()}
     end = 8 + length
@@ -64,8 +66,8 @@ def read_header(path):
 
 
 def _tensor_info(path, name, entry, data_begin):
-    if set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise FormatError(f"{path}: {name} has fields {sorted(entry)}")
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise FormatError(f"{path}: {name} has not the fields of a tensor: {entry}")
     dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     if dtype not in DTYPE_BYTES:
         raise FormatError(f"{path}: {name} has type {dtype}")
