@@ -100,7 +100,9 @@ def check():
              ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
               "d16cfe09 94fdcceb 5001e420 24126ea1"),
              # cuRAND: seed 42, subsequence 5, offset 4
-             ((1, 0, 5, 0), (42, 0), "98712bb9 c696c1de 5845cbee 74a6ba17")]
+             ((1, 0, 5, 0), (42, 0), "98712bb9 c696c1de 5845cbee 74a6ba17"),
+             # cuRAND's host generator, seed 0x9E3779B97F4A7C15, words 835812 to 835815: subsequence 12345, offset 12
+             ((3, 0, 12345, 0), (0x7F4A7C15, 0x9E3779B9), "d4545e8a 1dc706ba 98b4f8bd b0320907")]
     for counter, key, expected in known:
         got = " ".join(f"{int(word):08x}" for word in philox(counter, key))
         assert got == expected, (counter, got, expected)
