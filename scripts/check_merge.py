@@ -5,8 +5,9 @@
 
     gpumerge --config recipe.json --out OUT && scripts/check_merge.py recipe.json OUT
 
-The recipe may be JSON (which YAML readers take too) or, where python3-yaml is installed, YAML. Only `models:` recipes of local
-directories with plain numbers as parameters; no slices, gradients or filters. Meant for small models: it is slow.
+The recipe may be JSON (which YAML readers take too) or, where python3-yaml is installed, YAML. Only `models:` recipes
+of local directories with plain numbers as parameters; no slices, gradients or filters. Meant for small models: it is
+slow.
 """
 import argparse
 import json
@@ -77,7 +78,8 @@ def wrong_tensors(recipe, output):
                                   [gm_safetensors.read_float32(model[name]).reshape(-1) for model in models],
                                   parameters, recipe.get("seed", 0), name, list(range(n_models)))
         expected_type = TYPES[dtype] if dtype else models[0][name].dtype
-        if info.dtype != expected_type or gm_safetensors.read_bytes(info) != gm_safetensors.narrow(expected, info.dtype):
+        expected = gm_safetensors.narrow(expected, expected_type)
+        if info.dtype != expected_type or gm_safetensors.read_bytes(info) != expected:
             wrong.append(name)
     return wrong, len(merged)
 

@@ -6,8 +6,8 @@
     gpumerge plan --config RECIPE --json > plan.json
     scripts/check_plan.py --plan plan.json BASE MODEL...
 
-Prints the totals; with --plan also compares them with the plan's and exits 1 when one differs. For a recipe with one dtype,
-0 < density < 1 for every model, and every tensor in every model.
+Prints the totals; with --plan also compares them with the plan's and exits 1 when one differs. For a recipe with one
+dtype, 0 < density < 1 for every model, and every tensor in every model.
 """
 import argparse
 import json

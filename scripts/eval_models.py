@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Bits per byte of small byte-level Llama models on held-out text: a numpy forward pass, nothing but python3-numpy needed.
+"""Bits per byte of small byte-level Llama models on held-out text: a forward pass in plain numpy.
 
     scripts/eval_models.py --text german=tests/models/eval/german.txt MODEL_DIR...
 
-Each text is cut into windows of 129 bytes without overlap, each predicting 128 bytes. Rows are models, columns texts and
-their mean; lower is better, * marks the best of a column. `--expect merge-better` fails (exit 1) unless the last model beats
-the first one on every text, and every other model on the mean.
+Each text is cut into windows of 129 bytes without overlap, each predicting 128 bytes. Rows are models, columns texts
+and their mean; lower is better, * marks the best of a column. `--expect merge-better` fails (exit 1) unless the last
+model beats the first one on every text, and every other model on the mean.
 """
 import argparse
 import json
@@ -85,7 +85,8 @@ class Model:
         length, group = q.shape[2], self.n_heads // self.n_kv_heads
         # The query heads of one key-value head, one below the other: one larger product instead of several.
         q = (q * np.float32(self.head_dim**-0.5)).reshape(n_windows, self.n_kv_heads, group * length, self.head_dim)
-        scores = (q @ np.ascontiguousarray(k.transpose(0, 1, 3, 2))).reshape(n_windows, self.n_kv_heads, group, length, length)
+        scores = q @ np.ascontiguousarray(k.transpose(0, 1, 3, 2))
+        scores = scores.reshape(n_windows, self.n_kv_heads, group, length, length)
         scores += np.triu(np.full((length, length), -np.inf, np.float32), 1)
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
@@ -163,9 +164,9 @@ def broken_expectations(results, columns):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="MODEL_DIR")
-    parser.add_argument("--text", action="append", required=True, metavar="NAME=FILE", help="may be given several times")
+    parser.add_argument("--text", action="append", required=True, metavar="NAME=FILE", help="may be given again")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--expect", choices=["merge-better"], help="exit 1 unless the last model is the best, see above")
+    parser.add_argument("--expect", choices=["merge-better"], help="exit 1 unless the last model is the best")
     args = parser.parse_args()
     texts = dict(text.partition("=")[::2] for text in args.text)
     columns = [*texts, "mean"]

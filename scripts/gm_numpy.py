@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes sure that numpy can be imported: `import gm_numpy` before `import numpy`.
 
-The first python3 on PATH may lack numpy although the system's has it (package python3-numpy). Then the running script is
-started again with the system's; if that has none either, it ends with what to install.
+The first python3 on PATH may lack numpy although the system's has it (package python3-numpy). Then the running script
+is started again with the system's; if that has none either, it ends with what to install.
 """
 import importlib.util
 import os

@@ -117,7 +117,7 @@ def make_header(tensors, metadata=None):
 
 
 def write(path, tensors, metadata=None):
-    """tensors: {name: (dtype, shape, bytes)}. Larger types come first, as in the reference writer, so that all are aligned."""
+    """tensors: {name: (dtype, shape, bytes)}. Larger types come first, so that all are aligned."""
     order = sorted(tensors, key=lambda name: (-DTYPE_BYTES[tensors[name][0]], name))
     with open(path, "wb") as file:
         file.write(make_header([(name, *tensors[name][:2]) for name in order], metadata))

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a base and fine-tunes of it for benchmarks: seeded noise in bf16, Llama layout, 0.31e9 parameters (0.62 GB) each.
+"""Makes a base and fine-tunes of it for benchmarks: seeded bf16 noise, Llama layout, 0.62 GB each.
 
     scripts/make_bench_models.py --out DIR --models 4      # DIR/base, DIR/model1, DIR/model2, DIR/model3
 
-The base is normal with standard deviation 0.02, deltas 1e-3, both rounded to bf16 as in real checkpoints, so that many deltas
-have equal magnitudes. The bytes depend on --seed and numpy's version only.
+The base is normal with standard deviation 0.02, deltas 1e-3, both rounded to bf16 as in real checkpoints, so that many
+deltas have equal magnitudes. The bytes depend on --seed and numpy's version only.
 """
 import argparse
 import multiprocessing

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the golden tests: usage `make_goldens.py --out DIR` with an empty or missing DIR; tests/golden is such a folder.
+"""Makes the golden tests: `make_goldens.py --out DIR` fills an empty or missing DIR; tests/golden is such a folder.
 
 Needs mergekit 0.1.5, which the tests themselves do not:
     python3 -m venv venv && venv/bin/pip install mergekit==0.1.5
     venv/bin/python scripts/make_goldens.py --out DIR
-Each method has a folder of cases, each of case.json, inputs.safetensors and expected.safetensors (tensor "y"). case.json:
+Each method has a folder of cases, each of case.json, inputs.safetensors and expected.safetensors (tensor "y").
+In case.json:
     method, params    as in a recipe; left out: the default. weight, density and scale are lists, one value a model
-    inputs            tensors of inputs.safetensors in order, one may occur several times; has_base: the first is the base
-    model_indices     place of each model in the recipe, the base not counted; shape: of all tensors
+    inputs            tensors of inputs.safetensors in order, one may occur several times
+    has_base          the first input is the base; shape is that of all tensors
+    model_indices     place of each model in the recipe, the base not counted
     seed, tensor_name what draws depend on
     out_dtype         type of gpumerge's result
     oracle, tolerance kind "bits": y has type out_dtype and every bit is promised. kind "abs": y is F64 (papers and
-                      expectations) or F32 (mergekit) and |result - y| <= abs; with abs 0 only the sign of a zero may differ
+                      expectations) or F32 (mergekit) and |result - y| <= abs; with abs 0 only a zero's sign may differ
     expected_error    the merge is refused with this code and there is no y
 The same versions make the same bytes.
 """

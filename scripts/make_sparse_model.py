@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes models that consist of headers only: the files have their full size, their data is a hole and takes no disk space.
+"""Makes models that consist of headers only: files of full size whose data is a hole, without disk space.
 
     scripts/make_sparse_model.py --like llama-70b --out DIR base a b c
 

@@ -9,7 +9,8 @@ from goldens.case import DEFAULT_TENSOR, Case
 from goldens.inputs import SHAPES, doubles, family, odd, raw
 from goldens.randomness import Noise
 
-TYPE_SETS = [["BF16"] * 4, ["F32"] * 4, ["F16"] * 4, ["F32", "BF16", "F16", "BF16"], ["F8_E4M3", "F8_E5M2", "BF16", "F32"]]
+TYPE_SETS = [["BF16"] * 4, ["F32"] * 4, ["F16"] * 4, ["F32", "BF16", "F16", "BF16"],
+             ["F8_E4M3", "F8_E5M2", "BF16", "F32"]]
 OUTS = ["F32", "BF16", "F16", "F32"]
 BIG_SEED = 0x9E3779B97F4A7C15
 
@@ -115,7 +116,7 @@ def ties():
 
 
 def _floors(case, base, params, n):
-    """Rescale norms around 1e-7: of four elements two of equal magnitude are kept. (The largest is always kept: no linf.)"""
+    """Rescale norms around 1e-7: of four elements two equal ones are kept. (The largest is always kept: no linf.)"""
     for rule, norm_of_kept in (("l1", 2), ("l2", 2.0**0.5)):
         for side, factor in (("below", 0.99), ("above", 1.01)):
             high = factor * 1e-7 / norm_of_kept

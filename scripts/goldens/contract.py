@@ -3,9 +3,10 @@
 """Every method step by step in numpy float32, one rounding an operation, in the order that gpumerge promises.
 
 The rules: inputs widen exactly to float32; arithmetic is float32 without fused multiply-adds, over the models in recipe
-order; sums over elements are float64 in a fixed tree; scalars derived from them are float64, rounded once; parameters are
-doubles, of which weight, t, lambda and scale are rounded to float32 once. The caller rounds the result to the output type.
-The numbers and rules that a method could get wrong lie in RULES, so that the generator can show which golden notices.
+order; sums over elements are float64 in a fixed tree; scalars derived from them are float64, rounded once; parameters
+are doubles, of which weight, t, lambda and scale are rounded to float32 once. The caller rounds the result to the
+output type. The numbers and rules that a method could get wrong lie in RULES, so that the generator can show which
+golden notices.
 """
 import math
 

@@ -28,8 +28,8 @@ def doubles(values):
 
 
 def family(name, shape, n_models, dtypes, base_sd=0.02, delta_sd=1e-3):
-    """A base and fine-tunes of it. dtypes: one an input. In a 16-bit type the deltas lie on a coarse grid, as real ones do,
-    so that many magnitudes are equal and many are zero."""
+    """A base and fine-tunes of it. dtypes: one an input. In a 16-bit type the deltas lie on a coarse grid, as real
+    ones do, so that many magnitudes are equal and many are zero."""
     noise, n = Noise(name), math.prod(shape)
     base = noise.normal(n, base_sd)
     values = [base] + [base + noise.normal(n, delta_sd * (1 + 0.25 * m)) for m in range(n_models)]

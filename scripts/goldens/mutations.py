@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Shows that the golden cases notice every number and rule: each is changed in turn, and some case must change with it."""
+"""Shows that the golden cases notice every number and rule: each is changed in turn, and some case must follow."""
 import math
 from types import SimpleNamespace
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases whose expected values do not come from gpumerge's own contract: the papers' formulas and real mergekit."""
+"""Golden cases whose expected values do not come from gpumerge's contract: the papers and real mergekit."""
 from dataclasses import replace
 
 import gm_numpy  # noqa: F401
@@ -41,8 +41,8 @@ def paper_cases():
 
 
 def mergekit_cases():
-    """Parameters left out here are left out there: the defaults must be mergekit's. (rescale of dare is not, at density 1
-    nothing is rescaled.)"""
+    """Parameters left out here are left out there: the defaults must be mergekit's. (rescale of dare is not, at
+    density 1 nothing is rescaled.)"""
     def make(method, name, inputs, params, shape=(1000,)):
         return Case(method, name, "real mergekit", inputs, params, shape, oracle="mergekit")
 
@@ -78,8 +78,8 @@ def mergekit_cases():
 
 
 def run_mergekit(case):
-    """float32. Its argsort is made stable, as gpumerge promises the lowest index among equals; methods with sums over the
-    tensor run in float64, because its float32 norms are torch's own sums."""
+    """float32. Its argsort is made stable, as gpumerge promises the lowest index among equals; methods with sums over
+    the tensor run in float64, because its float32 norms are torch's own sums."""
     import torch
     from mergekit.merge_methods import merge_tensors
 

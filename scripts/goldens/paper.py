@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The methods as their papers write them, in float64, element by element; independent of contract.py on purpose.
 
-linear: Model Soups (Wortsman et al. 2022). slerp: Shoemake 1985. task_arithmetic: Ilharco et al. 2023. ties: Yadav et al.
-2023, with weights in vote and mean and a trim per tensor. dare: Yu et al. 2024, on top of task arithmetic or of TIES.
-Sums over a tensor are exact (math.fsum). Only the random words of DARE come from elsewhere.
+linear: Model Soups (Wortsman et al. 2022). slerp: Shoemake 1985. task_arithmetic: Ilharco et al. 2023. ties: Yadav et
+al. 2023, with weights in vote and mean and a trim per tensor. dare: Yu et al. 2024, on top of task arithmetic or of
+TIES. Sums over a tensor are exact (math.fsum). Only the random words of DARE come from elsewhere.
 """
 import math
 

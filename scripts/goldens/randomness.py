@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Philox4x32-10 and XXH64 from their published descriptions, for numpy; independent of the C++ ones.
 
-Philox: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). XXH64: the xxHash specification.
-`check()` holds the known answers: Random123's vectors, words drawn with cuRAND's host generator, XXH64's own vectors.
+Philox: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011). XXH64: the xxHash
+specification. `check()` holds the known answers: Random123's vectors, words drawn with cuRAND's host generator,
+XXH64's own vectors.
 """
 import gm_numpy  # noqa: F401
 import numpy as np

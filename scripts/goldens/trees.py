@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inputs whose result shows in which order a sum over elements was taken.
 
-4096 deltas of 1 are kept and the dropped ones sum to almost 4096 * 2^-24, so that the l1 factor lies at the midpoint of 1
-and its float32 successor: one unit in the last place of the float64 sum decides. The base is -1 where a delta is kept, so
-the result there is 0 or 2^-23, even in bfloat16. SEEDS were found by `search()`.
+4096 deltas of 1 are kept and the dropped ones sum to almost 4096 * 2^-24, so that the l1 factor lies at the midpoint
+of 1 and its float32 successor: one unit in the last place of the float64 sum decides. The base is -1 where a delta is
+kept, so the result there is 0 or 2^-23, even in bfloat16. SEEDS were found by `search()`.
 """
 import gm_numpy  # noqa: F401
 import numpy as np
@@ -68,8 +68,8 @@ def deltas(seed):
     values = np.zeros(N_ELEMS, np.float32)
     values[order[:KEPT]] = 1
     values[small] = (1 + mantissa / 128.0) * 2.0 ** (-22.0 - exponent.astype(np.float64))
-    # In whole units of 2^-57, of which all of them are multiples: drop the first ones until the rest is below the target,
-    # then fill their places with powers of two. 2^-41 is half a unit in the last place of 4096.
+    # In whole units of 2^-57, of which all of them are multiples: drop the first ones until the rest is below the
+    # target, then fill their places with powers of two. 2^-41 is half a unit in the last place of 4096.
     units = np.rint(values[small].astype(np.float64) * 2.0**57).astype(np.int64)
     missing = 2**45 + 2**16
     rest = missing - int(units.sum())

@@ -28,7 +28,8 @@ class Models(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             text = pathlib.Path(folder) / "german.txt"
             text.write_bytes((MODELS / "eval" / "german.txt").read_bytes()[:6144])
-            result = run_script("eval_models.py", "--json", "--text", f"german={text}", MODELS / "base", MODELS / "german")
+            result = run_script("eval_models.py", "--json", "--text", f"german={text}", MODELS / "base",
+                                MODELS / "german")
         self.assertEqual(result.returncode, 0, result.stderr)
         base, german = json.loads(result.stdout).values()
         self.assertAlmostEqual(base["german"], 1.631357, places=4)
@@ -56,11 +57,13 @@ class Models(unittest.TestCase):
 
     def test_damaged_files_are_refused(self):
         good = gm_safetensors.make_header([("x", "F32", (2,))]) + bytes(8)
-        twice = b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+        entry = b'"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+        twice = b"{" + entry + b"," + entry + b"}"
         hole = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}'
         size = b'{"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}'
         damaged = [b"", good[:7], good[:-1], good + b"\0", struct.pack("<Q", 1 << 40) + good[8:],
-                   *(struct.pack("<Q", len(header)) + header + bytes(8) for header in (twice, hole, size, b"{}x", b"[1]", b'{"x":1}'))]
+                   *(struct.pack("<Q", len(header)) + header + bytes(8)
+                     for header in (twice, hole, size, b"{}x", b"[1]", b'{"x":1}'))]
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "x.safetensors"
             path.write_bytes(good)
