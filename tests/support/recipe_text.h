@@ -48,4 +48,16 @@ inline std::string RecipeWithWeight(std::string_view weight) {
   return fmt::format("merge_method: linear\nmodels:\n- model: org/a\n  parameters:\n    weight: {}\n", weight);
 }
 
+// Seven lines without anything to complain of, to add more lines to.
+inline constexpr char kTiesRecipe[] =
+    "merge_method: ties\n"
+    "base_model: org/base\n"
+    "models:\n"
+    "  - model: org/a\n"
+    "    parameters: {weight: 0.5, density: 0.3}\n"
+    "  - model: org/b\n"
+    "    parameters: {weight: 0.5}\n";
+
+inline std::string Ties(std::string_view more) { return std::string(kTiesRecipe) + std::string(more); }
+
 }  // namespace gpumerge::testing
