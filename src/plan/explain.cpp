@@ -133,7 +133,7 @@ std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
   text +=
       estimate.n_streamed_tensors == 0
           ? "every tensor stays in memory between its passes\n"
-          : fmt::format("{} streamed and read once a pass\n",
+          : fmt::format("{} streamed: read again for every further pass\n",
                         estimate.n_streamed_tensors == 1 ? "1 tensor is"
                                                          : fmt::format("{} tensors are", estimate.n_streamed_tensors));
   text += fmt::format("disk     {} needed, {} free\n", FormatBytes(totals.disk_bytes),

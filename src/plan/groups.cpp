@@ -19,7 +19,11 @@ using TensorList = std::vector<const ModelTensor*>;
 class Matcher {
  public:
   Matcher(const InputSet& inputs, const HeadPlan& head)
-      : inputs_(inputs), head_(head), missing_(inputs.models.size()), extra_(inputs.models.size()) {}
+      : inputs_(inputs),
+        head_(head),
+        missing_(inputs.models.size()),
+        extra_(inputs.models.size()),
+        extra_beside_(inputs.models.size()) {}
 
   std::vector<TensorGroup> Run() {
     const Slice& first = inputs_.slices.front();
@@ -117,7 +121,10 @@ class Matcher {
       const uint32_t model = slice.sources[i].model;
       if (tensors[i] != nullptr) consumed_.insert(tensors[i]);
       if (tensors[reference] != nullptr && tensors[i] == nullptr) missing_[model].insert(name_in(i));
-      if (tensors[reference] == nullptr && tensors[i] != nullptr) extra_[model].insert(name_in(i));
+      if (tensors[reference] == nullptr && tensors[i] != nullptr) {
+        extra_[model].insert(name_in(i));
+        extra_beside_[model] = slice.sources[reference].model;
+      }
       complete &= tensors[i] != nullptr;
     }
     return complete;
@@ -159,7 +166,8 @@ class Matcher {
     const InputModel& input = inputs_.models[model];
     findings->errors.push_back(
         {.code = ErrorCode::kMmExtra,
-         .message = fmt::format("only the model \"{}\" has {}: {}", input.reference, Plural(names.size(), "tensor"),
+         .message = fmt::format("the model \"{}\" has {} that \"{}\" lacks: {}", input.reference,
+                                Plural(names.size(), "tensor"), inputs_.models[extra_beside_[model]].reference,
                                 ListSome(names)),
          .where = input.files.location.directory,
          .found = Plural(input.files.tensors.size(), "tensor") + DepthHint(model),
@@ -186,6 +194,7 @@ class Matcher {
   const InputSet& inputs_;
   const HeadPlan& head_;
   std::vector<std::set<std::string>> missing_, extra_;  // by model
+  std::vector<uint32_t> extra_beside_;                  // by model: one that lacks its extra tensors
   std::unordered_set<const ModelTensor*> consumed_;
   std::vector<TensorGroup> groups_;
 };

@@ -64,7 +64,7 @@ TEST_F(MatchTest, ExtraTensors) {
   Write("b", tensors, TinyConfig({}));
   const Diagnostic problem = Problem(kLinearOfTwo);
   EXPECT_EQ(Info(problem.code).code, "MM-EXTRA");
-  EXPECT_THAT(problem.message, HasSubstr("b\" has 1 tensor: score.weight"));
+  EXPECT_EQ(problem.message, Expand("the model \"$D/b\" has 1 tensor that \"$D/a\" lacks: score.weight"));
 }
 
 TEST_F(MatchTest, AnotherDepthIsExplained) {
