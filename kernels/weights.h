@@ -20,14 +20,18 @@ inline float ReadWeights(const MergeJob& job, float* weight) {
   return sum;
 }
 
-// Normalising by a sum that is (nearly) zero would blow the tensor up, so it is refused before anything is read.
+// Normalising by a sum that is (nearly) zero would blow the tensor up, so it is refused before anything is read. Both
+// the sum as written and the fp32 sum that divides are looked at: small weights may vanish beside large ones.
 inline std::optional<JobProblem> CheckWeightSum(const MergeJob& job) {
+  float rounded[kMaxModels];
+  const double rounded_sum = ReadWeights(job, rounded);
   double sum = 0, magnitude = 0;
   for (uint32_t m = 0; m < job.n_models(); ++m) {
     sum += job.PerModel("weight", m);
     magnitude += std::fabs(job.PerModel("weight", m));
   }
-  if (job.n_models() == 0 || std::fabs(sum) > 1e-8 * magnitude) return std::nullopt;
+  const double limit = 1e-8 * magnitude;
+  if (job.n_models() == 0 || (std::fabs(sum) > limit && std::fabs(rounded_sum) > limit)) return std::nullopt;
   return JobProblem{ErrorCode::kNumZeroSum, "the weights sum to zero, and normalize divides by their sum",
                     "change the weights or set normalize: false"};
 }

@@ -1,0 +1,116 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table of methods: names, inputs and parameters of each, as mergekit has them, and the rules that every row keeps.
+#include "tests/support/literal_jobs.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace gpumerge {
+namespace {
+
+using namespace testing;  // NOLINT: the test support's names
+
+// "weight float/model required [-1e+30, 1e+30]; ..."
+std::string ParamsOf(std::string_view method) {
+  std::ostringstream text;
+  for (const ParamSpec& param : FindMethod(method)->info->params) {
+    constexpr const char* kTypes[] = {"float", "bool", "choice"};
+    constexpr const char* kScopes[] = {"", "/model", "/input"};
+    text << param.name << " " << kTypes[static_cast<int>(param.type)] << kScopes[static_cast<int>(param.scope)];
+    if (!param.default_value)
+      text << " required";
+    else if (param.type == ParamType::kChoice)
+      text << " = " << param.choices[static_cast<size_t>(*param.default_value)];
+    else
+      text << " = " << *param.default_value;
+    if (param.type == ParamType::kFloat) text << " [" << param.min << ", " << param.max << "]";
+    text << (param.effect == ParamEffect::kNone ? " ignored; " : "; ");
+  }
+  return text.str();
+}
+
+TEST(MethodTable, Parameters) {
+  EXPECT_EQ(ParamsOf("linear"), "weight float/input required [-1e+30, 1e+30]; normalize bool = 1; ");
+  EXPECT_EQ(ParamsOf("passthrough"), "scale float/input = 1 [-1e+30, 1e+30]; ");
+  EXPECT_EQ(ParamsOf("slerp"), "t float required [-1e+06, 1e+06]; ");
+  const std::string weight = "weight float/model required [-1e+30, 1e+30]; ",
+                    density = "density float/model = 1 [0, 1]; ",
+                    rest = "lambda float = 1 [-1e+30, 1e+30]; int8_mask bool = 0 ignored; ";
+  EXPECT_EQ(ParamsOf("task_arithmetic"), weight +
+                                             "density float/model = 1 [0, 1] ignored; normalize bool = 0; "
+                                             "rescale choice = false ignored; " +
+                                             rest);
+  EXPECT_EQ(ParamsOf("ties"), weight + density + "normalize bool = 1; rescale choice = false; " + rest);
+  EXPECT_EQ(ParamsOf("dare_linear"), weight + density + "normalize bool = 0; rescale choice = true; " + rest);
+  EXPECT_EQ(ParamsOf("dare_ties"), weight + density + "normalize bool = 0; rescale choice = true; " + rest);
+}
+
+TEST(MethodTable, Inputs) {
+  const auto inputs = [](std::string_view method) {
+    const MethodInfo& info = *FindMethod(method)->info;
+    return std::string(info.base == BaseUse::kRequired ? "base and " : "") + std::to_string(info.min_models) + " to " +
+           std::to_string(info.max_models);
+  };
+  EXPECT_EQ(inputs("linear"), "1 to 64");
+  EXPECT_EQ(inputs("passthrough"), "1 to 1");
+  EXPECT_EQ(inputs("slerp"), "base and 1 to 1");
+  for (const char* method : {"task_arithmetic", "ties", "dare_linear", "dare_ties"})
+    EXPECT_EQ(inputs(method), "base and 1 to 64") << method;
+}
+
+TEST(MethodTable, IsSortedAndFound) {
+  const std::vector<std::string_view> expected = {"dare_linear", "dare_ties",       "linear", "passthrough",
+                                                  "slerp",       "task_arithmetic", "ties"};
+  std::vector<std::string_view> names;
+  for (const MethodRow& row : Methods()) {
+    names.push_back(row.info->name);
+    EXPECT_EQ(FindMethod(row.info->name), &row);
+  }
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+  EXPECT_TRUE(std::includes(names.begin(), names.end(), expected.begin(), expected.end()));
+  EXPECT_EQ(FindMethod("tie"), nullptr);
+  EXPECT_EQ(FindMethod(""), nullptr);
+}
+
+TEST(MethodTable, EveryMethodDescribesItself) {
+  for (const MethodRow& row : Methods()) {
+    const MethodInfo& info = *row.info;
+    EXPECT_FALSE(info.summary.empty() || info.formula.empty() || info.reference.empty()) << info.name;
+    EXPECT_TRUE(std::all_of(info.formula.begin(), info.formula.end(), [](char c) { return c >= ' ' && c <= '~'; }));
+    EXPECT_LE(info.min_models, info.max_models) << info.name;
+    std::set<std::string_view> names;
+    for (const ParamSpec& param : info.params) {
+      EXPECT_TRUE(names.insert(param.name).second) << info.name << " has two " << param.name;
+      EXPECT_FALSE(param.help.empty()) << info.name << "." << param.name;
+      if (param.type == ParamType::kFloat) {
+        EXPECT_LT(param.min, param.max) << param.name;
+        EXPECT_TRUE(!param.default_value || (*param.default_value >= param.min && *param.default_value <= param.max));
+      }
+      if (param.type == ParamType::kChoice) {
+        ASSERT_TRUE(param.default_value.has_value());
+        EXPECT_LT(static_cast<size_t>(*param.default_value), param.choices.size()) << param.name;
+      }
+    }
+  }
+}
+
+TEST(MergeJob, ParametersByName) {
+  const MergeJob job =
+      MakeJob({.method = "ties", .inputs = {{1}, {2}, {3}}, .params = {{"weight", {0.25, 4}}, {"lambda", {3}}}}).job;
+  EXPECT_EQ(job.PerModel("weight", 0), 0.25);
+  EXPECT_EQ(job.PerModel("weight", 1), 4.0);
+  EXPECT_EQ(job.PerModel("density", 1), 1.0);
+  EXPECT_EQ(job.Shared("lambda"), 3.0);
+  EXPECT_THROW(job.Shared("lamda"), Error);
+  const MergeJob linear = MakeJob({.method = "linear", .inputs = {{1}, {2}}, .params = {{"weight", {0.25, 4}}}}).job;
+  EXPECT_EQ(linear.PerModel("weight", 0), 0.25);
+}
+
+}  // namespace
+}  // namespace gpumerge

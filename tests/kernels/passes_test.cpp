@@ -1,0 +1,177 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each method says about a job before it runs: its passes for the parameters it got, whether it is a copy, and
+// what it refuses.
+#include "tests/support/literal_jobs.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace gpumerge {
+namespace {
+
+using namespace testing;  // NOLINT: the test support's names
+using Params = std::map<std::string, std::vector<double>>;
+
+MergeJob JobOf(std::string_view method, size_t n_inputs, Params params, size_t n_elems = 10) {
+  JobSpec spec{.method = method, .inputs = {}, .params = std::move(params)};
+  spec.inputs.assign(n_inputs, std::vector<float>(n_elems, 1.0f));
+  return MakeJob(spec).job;
+}
+
+// "select 2, max 4, map": the passes in words.
+std::string PassesOf(const MergeJob& job) {
+  std::string text;
+  for (const PassInfo& pass : Methods()[job.method].passes(job)) {
+    if (!text.empty()) text += ", ";
+    switch (pass.kind) {
+      case PassKind::kSelect:
+        text += "select " + std::to_string(pass.n_values);
+        break;
+      case PassKind::kReduce:
+        text += (pass.op == ReduceOp::kSum ? "sum " : "max ") + std::to_string(pass.n_values);
+        break;
+      case PassKind::kMap:
+        text += "map";
+        break;
+    }
+  }
+  return text;
+}
+
+TEST(Passes, ElementwiseMethodsReadOnce) {
+  EXPECT_EQ(PassesOf(JobOf("linear", 3, {{"weight", {1, 2, 3}}})), "map");
+  EXPECT_EQ(PassesOf(JobOf("linear", 5, {{"weight", {1, 2, 3, 4, 5}}, {"normalize", {0}}})), "map");
+  EXPECT_EQ(PassesOf(JobOf("passthrough", 1, {})), "map");
+  EXPECT_EQ(PassesOf(JobOf("passthrough", 1, {{"scale", {2}}})), "map");
+  EXPECT_EQ(PassesOf(JobOf("task_arithmetic", 3, {{"weight", {1, 1}}})), "map");
+  // Accepted and ignored.
+  const double l1 = Choice("task_arithmetic", "rescale", "l1");
+  EXPECT_EQ(PassesOf(JobOf("task_arithmetic", 3, {{"weight", {1, 1}}, {"density", {0.2, 0.2}}, {"rescale", {l1}}})),
+            "map");
+}
+
+TEST(Passes, SlerpNeedsItsNormsOnlyBetweenTheEnds) {
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {0}}})), "map");
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {1}}})), "map");
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {0.5}}})), "sum 3, map");
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {1 + 1e-12}}})), "map");  // 1 as float32
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {1e-12}}})), "sum 3, map");
+  EXPECT_EQ(PassesOf(JobOf("slerp", 2, {{"t", {-0.0}}})), "map");
+}
+
+struct SparsifyCase {
+  std::string_view method, rescale;
+  std::vector<double> density;
+  std::string passes;
+};
+
+TEST(Passes, SparsifyingMethods) {
+  const SparsifyCase cases[] = {
+      {"ties", "false", {1, 1}, "map"},
+      {"ties", "l2", {1, 1}, "map"},  // nothing is trimmed: nothing to rescale
+      {"ties", "false", {0.5, 1}, "select 2, map"},
+      {"ties", "false", {0, 0}, "select 2, map"},
+      {"ties", "inv_density", {0.5, 0.5}, "select 2, map"},
+      {"ties", "true", {0.5, 0.5}, "select 2, sum 4, map"},
+      {"ties", "l1", {0.5, 0.5, 1}, "select 3, sum 6, map"},
+      {"ties", "l2", {0.5}, "select 1, sum 2, map"},
+      {"ties", "linf", {1, 0.5}, "select 2, max 4, map"},
+      {"dare_linear", "false", {0.5, 0.5}, "map"},
+      {"dare_linear", "true", {0.5, 0.5}, "map"},
+      {"dare_linear", "inv_density", {0.5, 0.5}, "map"},
+      {"dare_linear", "l1", {0.5, 0.5}, "sum 4, map"},
+      {"dare_linear", "l1", {1, 1}, "map"},
+      {"dare_ties", "true", {0.5}, "map"},
+      {"dare_ties", "l2", {0.5}, "sum 2, map"},
+      {"dare_ties", "linf", {0.5, 0.9}, "max 4, map"},
+  };
+  for (const SparsifyCase& c : cases) {
+    const double rescale = Choice(c.method, "rescale", c.rescale);
+    const Params params = {
+        {"weight", std::vector<double>(c.density.size(), 1.0)}, {"density", c.density}, {"rescale", {rescale}}};
+    EXPECT_EQ(PassesOf(JobOf(c.method, c.density.size() + 1, params)), c.passes)
+        << c.method << " rescale " << c.rescale << " density of the first " << c.density[0];
+    EXPECT_EQ(PassesOf(JobOf(c.method, c.density.size() + 1, params, 0)), c.passes) << "of an empty tensor";
+  }
+}
+
+TEST(Passes, DefaultsAreTheCheapOnes) {
+  for (const char* method : {"ties", "dare_linear", "dare_ties", "task_arithmetic"})
+    EXPECT_EQ(PassesOf(JobOf(method, 3, {{"weight", {1, 1}}})), "map") << method;
+}
+
+TEST(Passes, ReadingsOfAStreamedTensor) {
+  EXPECT_EQ(TotalReads({{PassKind::kMap}}), 1u);
+  EXPECT_EQ(TotalReads({{PassKind::kSelect, 2}, {PassKind::kReduce, 4}, {PassKind::kMap}}), 4u);
+  EXPECT_EQ(TotalReads({}), 0u);
+}
+
+TEST(IsCopy, OnlyAPassthroughOfScaleOne) {
+  const auto is_copy = [](const MergeJob& job) { return Methods()[job.method].is_copy(job); };
+  EXPECT_TRUE(is_copy(JobOf("passthrough", 1, {})));
+  EXPECT_TRUE(is_copy(JobOf("passthrough", 1, {{"scale", {1}}})));
+  EXPECT_FALSE(is_copy(JobOf("passthrough", 1, {{"scale", {-1}}})));
+  EXPECT_FALSE(is_copy(JobOf("passthrough", 1, {{"scale", {0}}})));
+  EXPECT_FALSE(is_copy(JobOf("linear", 1, {{"weight", {1}}})));
+  EXPECT_FALSE(is_copy(JobOf("slerp", 2, {{"t", {0}}})));
+  EXPECT_FALSE(is_copy(JobOf("task_arithmetic", 2, {{"weight", {0}}})));
+}
+
+bool Refused(const MergeJob& job) {
+  const auto problem = Methods()[job.method].check(job);
+  if (problem) {
+    EXPECT_EQ(problem->code, ErrorCode::kNumZeroSum);
+    EXPECT_NE(problem->message.find("weights"), std::string::npos);
+    EXPECT_NE(problem->help.find("normalize: false"), std::string::npos);
+  }
+  return problem.has_value();
+}
+
+TEST(Check, WeightsThatSumToZeroAreRefusedWhereTheyDivide) {
+  EXPECT_TRUE(Refused(JobOf("linear", 2, {{"weight", {1, -1}}})));
+  EXPECT_FALSE(Refused(JobOf("linear", 2, {{"weight", {1, -1}}, {"normalize", {0}}})));
+  EXPECT_FALSE(Refused(JobOf("linear", 2, {{"weight", {1, -0.999}}})));
+  EXPECT_TRUE(Refused(JobOf("linear", 3, {{"weight", {0, 0, 0}}})));
+  EXPECT_TRUE(Refused(JobOf("linear", 1, {{"weight", {0}}})));
+  EXPECT_FALSE(Refused(JobOf("task_arithmetic", 3, {{"weight", {1, -1}}})));  // not normalized by default
+  EXPECT_TRUE(Refused(JobOf("task_arithmetic", 3, {{"weight", {1, -1}}, {"normalize", {1}}})));
+  EXPECT_TRUE(Refused(JobOf("dare_linear", 3, {{"weight", {0.5, -0.5}}, {"normalize", {1}}})));
+  EXPECT_FALSE(Refused(JobOf("slerp", 2, {{"t", {0.5}}})));
+  EXPECT_FALSE(Refused(JobOf("passthrough", 1, {{"scale", {0}}})));
+}
+
+TEST(Check, TheLimitIsRelative) {
+  EXPECT_TRUE(Refused(JobOf("linear", 3, {{"weight", {1, -1, 1.9e-8}}})));
+  EXPECT_FALSE(Refused(JobOf("linear", 3, {{"weight", {1, -1, 2.1e-8}}})));
+  EXPECT_FALSE(Refused(JobOf("linear", 2, {{"weight", {1e-20, 1e-20}}})));
+  EXPECT_TRUE(Refused(JobOf("linear", 2, {{"weight", {1e20, -1e20}}})));
+  EXPECT_FALSE(Refused(JobOf("linear", 1, {{"weight", {-3}}})));
+}
+
+// The sum that divides is of weights rounded to float32, in float32: that one must not be zero.
+TEST(Check, TheSumThatDividesIsTheOneLookedAt) {
+  EXPECT_TRUE(Refused(JobOf("linear", 2, {{"weight", {1, -1 + 2.5e-8}}})));  // the second rounds to -1
+  EXPECT_TRUE(Refused(JobOf("linear", 3, {{"weight", {2.1e-8, 1, -1}}})));   // the first is lost beside 1
+  EXPECT_TRUE(Refused(JobOf("task_arithmetic", 3, {{"weight", {1, -1 + 2.5e-8}}, {"normalize", {1}}})));
+}
+
+// No weights that pass the check divide by zero.
+TEST(Check, NothingThatPassesIsInfinite) {
+  std::mt19937_64 random(7);
+  const auto backend = MakeReferenceBackend();
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<double> weights(3);
+    for (double& weight : weights)
+      weight = static_cast<double>(random() % 5) - 2 + 1e-8 * static_cast<double>(random() % 7);
+    const JobSpec spec{.method = "linear", .inputs = {{1}, {-2}, {3}}, .params = {{"weight", weights}}};
+    const TestJob test = MakeJob(spec);
+    if (Methods()[test.job.method].check(test.job)) continue;
+    EXPECT_TRUE(std::isfinite(RunJob(*backend, test)[0])) << weights[0] << " " << weights[1] << " " << weights[2];
+  }
+}
+
+}  // namespace
+}  // namespace gpumerge
