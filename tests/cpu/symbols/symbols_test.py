@@ -3,8 +3,8 @@
 """No inline code compiled for a newer processor may be shared: usage symbols_test.py NM OBJECT...
 
 The methods' files are compiled once an instruction set. What each of them defines weakly (inline functions, templates)
-the linker merges by name, so that all of the program might run the copy made for the newest processor. Only names inside
-the file's own namespace on_cpu_<instruction set> are safe.
+the linker merges by name, so that all of the program might run the copy made for the newest processor. Only names
+inside the file's own namespace on_cpu_<instruction set> are safe.
 """
 import os
 import re
@@ -21,7 +21,7 @@ def shared_symbols(nm, path, namespace):
     listing = subprocess.run([nm, "--defined-only", "--format=posix", path], capture_output=True, text=True, check=True)
     for line in listing.stdout.splitlines():
         name, kind = line.split()[:2]
-        # A mangled name spells each namespace with its length; as a mere template argument it makes the name unique too.
+        # A mangled name spells each namespace with its length; as a template argument it makes the name unique too.
         if kind in WEAK and name not in CONSTANTS and f"{len(namespace)}{namespace}" not in name:
             yield name
 
