@@ -61,7 +61,7 @@ output   $D/out (--out)
 files    model.safetensors, README.md, config.json, gpumerge_config.yaml, gpumerge_report.json
 device   cpu (the only device)
 memory   1.00 MB allowed, 20.00 kB is the least that works; 1 tensor is streamed: read again for every further pass
-disk     1.35 kB needed, 7.00 GB free
+disk     1.29 kB needed, 7.00 GB free
 read     5.00 kB, 1.20 kB of it again
 write    632 B of tensors
 
