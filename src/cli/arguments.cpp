@@ -168,6 +168,13 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
     problems->push_back(UsageProblem("--quiet and --verbose exclude each other", ""));
 }
 
+// With --dry-run a merge's command line is a plan's; what only a run heeds is not ignored silently.
+void CheckDryRun(const RawFlags& raw, Problems* problems) {
+  for (const auto& [name, value] : raw.given)
+    if (name != "dry-run" && !FindFlag(name)->Takes(Verb::kPlan))
+      problems->push_back(UsageProblem(fmt::format("--{} has no meaning with --dry-run", name), "leave it out"));
+}
+
 // Takes the verb off the words; `gpumerge help plan` is `gpumerge plan --help`.
 Verb TakeVerb(std::vector<std::string>* words, bool* was_given) {
   if (words->empty()) return Verb::kMerge;
@@ -224,7 +231,10 @@ Arguments ParseArguments(const std::vector<std::string>& words) {
   else
     PlaceTopic(raw, &arguments, &misplaced);
   if (words_are_known) problems.insert(problems.end(), misplaced.begin(), misplaced.end());
-  if (raw.Has("dry-run")) arguments.verb = Verb::kPlan;
+  if (raw.Has("dry-run")) {
+    CheckDryRun(raw, &problems);
+    arguments.verb = Verb::kPlan;
+  }
   if (arguments.verb == Verb::kMerge && arguments.json)
     problems.push_back(UsageProblem("--json goes with --dry-run", "a merge writes its measurements with --stats FILE"));
   // The first problem decides the exit status: that of a wrong command line, if it is wrong anywhere.

@@ -115,7 +115,7 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   Announce(plan, EstimateRun(plan, arguments.run), messages);
   StatsFile stats_file(arguments.stats_file);
   if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
-  ProgressPrinter printer(messages, arguments.quiet);
+  ProgressPrinter printer(messages);
   RunOptions options = arguments.run;
   options.on_progress = [&](const Progress& progress) {
     printer.Update(progress);

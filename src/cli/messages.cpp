@@ -107,6 +107,7 @@ void Messages::Detail(std::string_view line) {
 }
 
 void Messages::Redraw(std::string_view line) {
+  if (quiet_ || format_ == ErrorFormat::kJson) return;
   WriteStderr(fmt::format("\r{}\033[K", Clean(line)));
   line_is_drawn_ = true;
 }

@@ -75,11 +75,9 @@ std::string FormatProgress(const Progress& progress, size_t columns) {
   return line;
 }
 
-ProgressPrinter::ProgressPrinter(Messages* messages, bool quiet)
-    : messages_(messages), quiet_(quiet), is_terminal_(StderrIsTerminal()) {}
+ProgressPrinter::ProgressPrinter(Messages* messages) : messages_(messages), is_terminal_(StderrIsTerminal()) {}
 
 void ProgressPrinter::Update(const Progress& progress) {
-  if (quiet_) return;
   if (is_terminal_) {
     // The last column stays free: some terminals wrap there.
     const size_t columns = std::max<size_t>(TerminalColumns(), 20) - 1;

@@ -24,12 +24,11 @@ std::string FormatProgress(const Progress& progress, size_t columns);
 
 class ProgressPrinter {
  public:
-  ProgressPrinter(Messages* messages, bool quiet);
+  explicit ProgressPrinter(Messages* messages);
   void Update(const Progress& progress);
 
  private:
   Messages* messages_;
-  bool quiet_;
   bool is_terminal_;
   double last_line_at_seconds_ = 0;
 };

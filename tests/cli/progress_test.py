@@ -98,6 +98,12 @@ class Progress(CliTest):
         self.assertEqual(self.read_terminal(process, terminal), "")
         self.assertEqual((process.returncode, process.stdout.read()), (0, ""))
 
+    def test_json_errors_on_a_terminal_are_alone(self):
+        self.words += ["--error-format", "json"]
+        process, terminal = self.start_on_terminal()
+        self.assertEqual(self.read_terminal(process, terminal), "")
+        self.assertEqual(process.returncode, 0)
+
     def test_colours_only_where_they_are_wanted(self):
         self.words = [BINARY, "--bogus"]
         process, terminal = self.start_on_terminal()

@@ -96,6 +96,11 @@ class Usage(CliTest):
     def test_json_without_dry_run(self):
         self.expect_usage("--config x.yaml --json", "--json goes with --dry-run")
 
+    def test_dry_run_with_what_only_a_run_heeds(self):
+        self.expect_usage("--config x.yaml --dry-run --stats s.json --sync none", "--stats has no meaning with --dry-run",
+                          "--sync has no meaning with --dry-run")
+        self.expect_usage("plan x.yaml --stats s.json", "`gpumerge plan` does not take --stats")
+
     def test_cuda_is_not_built_in(self):
         result = self.run_program("--config", "x.yaml", "--device", "cuda:0")
         self.expect(result, 10, "error[DEV-NONE]", "built without CUDA", "exit:  10")
