@@ -25,6 +25,8 @@ inline constexpr uint32_t kLowBins = 1u << kLowKeyBits;
 
 enum class Step : uint8_t {
   kBeginSelect,  // writes how many elements each model keeps to PassView::wanted; reads no data
+  kSample,       // hands out the keys of the range
+  kCountGuesses,
   kCountHigh,
   kCountLow,
   kCountTies,
@@ -48,6 +50,17 @@ struct RangeFinding {
   float largest_finite = 0;
 };
 
+// Values that a selection's threshold may well be; unused ones are 0xffffffff, which no key is.
+inline constexpr uint32_t kGuesses = 4;
+struct Guesses {
+  friend bool operator==(const Guesses&, const Guesses&) = default;
+  uint32_t keys[kGuesses];
+};
+struct GuessCounts {
+  uint64_t above[kGuesses];  // keys > the guess
+  uint64_t equal[kGuesses];
+};
+
 struct RangeContext {
   const MergeJob* job = nullptr;
   const PassView* passes = nullptr;
@@ -61,6 +74,9 @@ struct RangeContext {
   RangeFinding* findings = nullptr;          // kMap: (n_inputs + 1); the last is the output's overflow
   bool* used_lerp = nullptr;                 // kMap
   uint32_t* histogram = nullptr;             // kCountHigh: (n_models, kHighBins); kCountLow: (n_models, kLowBins)
+  uint32_t* samples = nullptr;               // kSample: out, (n_models, n_elems)
+  const Guesses* guesses = nullptr;          // kCountGuesses: (n_models)
+  GuessCounts* guess_counts = nullptr;       // kCountGuesses: out, (n_models)
   uint64_t* ties = nullptr;                  // kCountTies: out, (n_models)
   uint32_t model = 0;                        // kFindTie: of which model
   uint64_t tie_rank = 0;                     // kFindTie: in, 1 = the first tie of the range

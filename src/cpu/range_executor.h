@@ -36,6 +36,20 @@ class RangeExecutor {
       case Step::kBeginSelect:
         for (uint32_t m = 0; m < n_models_; ++m) pass.wanted[m] = counts[m];
         break;
+      case Step::kSample:
+        ForTiles<PlainFunctor>([&](uint64_t first, uint32_t n) {
+          for (uint32_t m = 0; m < n_models_; ++m) {
+            MakeKeys(key, m, n);
+            for (uint32_t j = 0; j < n; ++j) c_.samples[m * c_.n_elems + first + j] = keys_[j];
+          }
+        });
+        break;
+      case Step::kCountGuesses:
+        for (uint32_t m = 0; m < n_models_; ++m) c_.guess_counts[m] = {};
+        ForTiles<PlainFunctor>([&](uint64_t, uint32_t n) {
+          for (uint32_t m = 0; m < n_models_; ++m) CountGuesses(key, m, n);
+        });
+        break;
       case Step::kCountHigh:
         ForTiles<PlainFunctor>([&](uint64_t first, uint32_t n) { CountHigh(key, pass, first, n); });
         break;
@@ -123,6 +137,36 @@ class RangeExecutor {
   void MakeKeys(const Key& key, uint32_t m, uint32_t n) {
     for (uint32_t j = 0; j < n; j += kPackElems)
       key(PackAt(j), m).copy_to(keys_ + j, std::experimental::vector_aligned);
+  }
+
+  template <class Key>
+  void CountGuesses(const Key& key, uint32_t m, uint32_t n) {
+    PackU guess[kGuesses], above[kGuesses], equal[kGuesses];
+    for (uint32_t g = 0; g < kGuesses; ++g) {
+      guess[g] = c_.guesses[m].keys[g];
+      above[g] = equal[g] = 0;
+    }
+    const auto add = [&](const PackU& keys) {
+      for (uint32_t g = 0; g < kGuesses; ++g) {
+        std::experimental::where(keys > guess[g], above[g]) += 1u;
+        std::experimental::where(keys == guess[g], equal[g]) += 1u;
+      }
+    };
+    uint32_t j = 0;
+    for (; j + kPackElems <= n; j += kPackElems) add(key(PackAt(j), m));
+    GuessCounts& counts = c_.guess_counts[m];
+    for (uint32_t g = 0; g < kGuesses; ++g) {
+      counts.above[g] += std::experimental::reduce(above[g]);
+      counts.equal[g] += std::experimental::reduce(equal[g]);
+    }
+    if (j == n) return;
+    key(PackAt(j), m).copy_to(keys_, std::experimental::vector_aligned);
+    for (uint32_t lane = 0; lane < n - j; ++lane) {
+      for (uint32_t g = 0; g < kGuesses; ++g) {
+        counts.above[g] += keys_[lane] > c_.guesses[m].keys[g] ? 1u : 0u;
+        counts.equal[g] += keys_[lane] == c_.guesses[m].keys[g] ? 1u : 0u;
+      }
+    }
   }
 
   template <class Key>

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The CPU backend: drives the readings of each tensor over ranges of elements shared out to threads. What a range does
+// is the methods' code for the best instruction set (range_executor.h); how results are combined is cpu_job.h;
+// selections have cpu_select.cpp to themselves. Used by one thread at a time.
+#pragma once
+
+#include "src/cpu/cpu_job.h"
+#include "src/cpu/isa.h"
+#include "src/cpu/worker_pool.h"
+
+#include "gpumerge/backend.h"
+#include "gpumerge/method.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gpumerge {
+
+// A tensor up to this size is one thread's work; larger ones are cut into ranges for all threads.
+constexpr uint64_t kSerialElems = 64 * 1024;
+// A range: large enough to pay for its set-up, small enough to balance threads. Ties are counted per range.
+constexpr uint64_t kRangeElems = 16 * kBlockElems;
+constexpr size_t kMaxInputs = kMaxModels + 1;
+
+// What one thread works with; grows to the largest job seen and is then reused.
+struct Worker {
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<float, Free> scratch;
+  uint64_t scratch_floats = 0;
+  std::vector<uint32_t> histogram;     // (n_models, kHighBins)
+  std::vector<RangeFinding> findings;  // (n_inputs + 1)
+  bool used_lerp = false;
+
+  void Reserve(const MergeJob& job, bool selects);
+};
+
+// Which pass a reading belongs to, and which of its steps it is.
+struct Reading {
+  uint32_t pass;
+  Step step;
+};
+
+class CpuBackend : public Backend {
+ public:
+  CpuBackend(uint32_t threads, const std::string& max_isa);
+  ~CpuBackend() override { std::free(staging_); }
+
+  BackendInfo Info() const override;
+
+  uint64_t StateBytes(const MergeJob& job, const PassList& passes) const override;
+
+  uint64_t FixedBytes(std::span<const MergeJob* const> jobs) const override;
+
+  std::span<std::byte> AllocateStaging(uint64_t bytes) override;
+
+  std::unique_ptr<JobState> NewState(const MergeJob& job, const PassList& passes) override {
+    return std::make_unique<CpuJobState>(job, passes);
+  }
+
+  uint64_t Submit(std::span<const Work> batch) override;
+  void Wait(uint64_t) override {}  // Submit returns when the work is done
+  double ComputeSeconds() const override { return seconds_; }
+
+ private:
+  // Calls f(range number, worker, first, n) for the ranges of n_elems: on all threads, or on one worker only.
+  template <class Function>
+  void ForRanges(uint64_t n_elems, std::optional<uint32_t> only, const Function& f) {
+    const uint64_t n_ranges = (n_elems + kRangeElems - 1) / kRangeElems;
+    const auto run = [&](uint64_t number, uint32_t worker) {
+      const uint64_t first = number * kRangeElems;
+      f(number, worker, first, std::min(kRangeElems, n_elems - first));
+    };
+    if (only) {
+      for (uint64_t number = 0; number < n_ranges; ++number) run(number, *only);
+    } else {
+      pool_.Run(n_ranges, run);
+    }
+  }
+
+  void RunReadings(const Work& work, std::optional<uint32_t> only);
+
+  // Everything about a range but what its step wants. inputs (n_inputs) must outlive the context.
+  RangeContext Context(const Work& work, const CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
+                       uint64_t n, const std::byte** inputs);
+
+  // Both readings of a selection over the whole tensor are due.
+  static bool HoldsWholeSelect(const Work& work, uint32_t read) {
+    return work.n_elems == work.job->n_elems && read + ReadsOf(PassKind::kSelect) <= work.last_read;
+  }
+  bool SelectByGuess(const Work& work, CpuJobState& state, uint32_t pass);
+  void SampleKeys(const Work& work, const CpuJobState& state, uint32_t pass);
+  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t model, uint64_t range, uint64_t rank);
+  void RunCount(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only);
+  void ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void RunMap(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+
+  static bool EndsTensor(const Work& work) { return work.first_elem + work.n_elems == work.job->n_elems; }
+  void RunRange(const RangeContext& context) const { run_[context.job->method](context); }
+
+  const CpuIsaMethods& isa_;
+  WorkerPool pool_;
+  std::vector<Worker> workers_;                     // (n_workers)
+  std::vector<void (*)(const RangeContext&)> run_;  // by MergeJob::method
+  std::vector<uint64_t> histogram_;                 // (n_models, bins): of the tensor that all threads count
+  std::vector<uint32_t> samples_;                   // (n_models, n_sampled)
+  std::byte* staging_ = nullptr;
+  double seconds_ = 0;
+};
+
+}  // namespace gpumerge
