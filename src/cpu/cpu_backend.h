@@ -100,7 +100,8 @@ class CpuBackend : public Backend {
   }
   bool SelectByGuess(const Work& work, CpuJobState& state, uint32_t pass);
   void SampleKeys(const Work& work, const CpuJobState& state, uint32_t pass);
-  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t model, uint64_t range, uint64_t rank);
+  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t model, uint64_t range, uint64_t rank,
+                   uint32_t worker);
   void RunCount(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only);
   void ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
   void RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);

@@ -87,7 +87,7 @@ bool CpuBackend::SelectByGuess(const Work& work, CpuJobState& state, uint32_t pa
       rank -= counts[range * n_models + m].equal[found->guess];
       ++range;
     }
-    FindLastTie(work, state, pass, m, range, rank);
+    FindLastTie(work, state, pass, m, range, rank, 0);
   }
   return true;
 }
@@ -113,11 +113,11 @@ void CpuBackend::SampleKeys(const Work& work, const CpuJobState& state, uint32_t
 
 // Sets tie_end to just after the tie of that rank (1 = the first) in that range.
 void CpuBackend::FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t model, uint64_t range,
-                             uint64_t rank) {
+                             uint64_t rank, uint32_t worker) {
   const std::byte* inputs[kMaxInputs];
   const uint64_t first = range * kRangeElems;
   RangeContext context =
-      Context(work, state, {pass, Step::kFindTie}, 0, first, std::min(kRangeElems, work.n_elems - first), inputs);
+      Context(work, state, {pass, Step::kFindTie}, worker, first, std::min(kRangeElems, work.n_elems - first), inputs);
   uint64_t last_tie = 0;
   context.model = model;
   context.tie_rank = rank;
@@ -148,7 +148,7 @@ void CpuBackend::ResolveTies(const Work& work, CpuJobState& state, uint32_t pass
         select.ties_left[m] -= in_range;
         continue;
       }
-      FindLastTie(work, state, pass, m, number, select.ties_left[m]);
+      FindLastTie(work, state, pass, m, number, select.ties_left[m], only.value_or(0));
       select.ties_left[m] = 0;
     }
   }
