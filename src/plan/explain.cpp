@@ -136,8 +136,9 @@ std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
           : fmt::format("{} streamed: read again for every further pass\n",
                         estimate.n_streamed_tensors == 1 ? "1 tensor is"
                                                          : fmt::format("{} tensors are", estimate.n_streamed_tensors));
-  text += fmt::format("disk     {} needed, {} free\n", FormatBytes(totals.disk_bytes),
-                      FormatBytes(estimate.disk_free_bytes));
+  text += fmt::format("disk     {} needed, {} free{}\n", FormatBytes(totals.disk_bytes),
+                      FormatBytes(estimate.disk_free_bytes),
+                      totals.disk_bytes > estimate.disk_free_bytes ? ": not enough" : "");
   text += fmt::format("read     {}", FormatBytes(estimate.bytes_read));
   if (estimate.bytes_read_again > 0) text += fmt::format(", {} of it again", FormatBytes(estimate.bytes_read_again));
   text += fmt::format("\nwrite    {} of tensors\n", FormatBytes(totals.output_bytes));

@@ -246,6 +246,16 @@ void CheckSlices(const MergeConfig& config, const InputSet& inputs, PlanFindings
        .help = "add a source (an empty layer_range is allowed), or split the slice"});
 }
 
+// A recipe from a file was checked when it was loaded; a program may make any.
+void CheckShape(const MergeConfig& config) {
+  const bool empty_slice = std::any_of(config.slices.begin(), config.slices.end(),
+                                       [](const SliceEntry& slice) { return slice.sources.empty(); });
+  if (config.models.empty() != config.slices.empty() && !empty_slice) return;
+  throw Error({.code = ErrorCode::kCfgChoice,
+               .message = empty_slice ? "a slice has no sources" : "exactly one of models and slices is needed",
+               .where = config.file});
+}
+
 uint32_t ChooseTokenizer(const MergeConfig& config, const InputSet& inputs, Opener* opener, PlanFindings* findings) {
   if (config.tokenizer_from_base && !inputs.base) {
     findings->errors.push_back({.code = ErrorCode::kCfgMissing,
@@ -262,6 +272,7 @@ uint32_t ChooseTokenizer(const MergeConfig& config, const InputSet& inputs, Open
 
 InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const MethodInfo& method,
                     PlanFindings* findings) {
+  CheckShape(config);
   InputSet inputs;
   inputs.is_sliced = !config.slices.empty();
   Opener opener(config, options, &inputs.models);

@@ -65,7 +65,10 @@ void CheckGradients(const MergeConfig& config, const InputSet& inputs, PlanFindi
   const ModelLayout& layout = inputs.models[inputs.donor].layout;
   if (layout.stack) return;
   const Setting* gradient = FindGradient(config);
-  if (gradient == nullptr) return;
+  if (gradient == nullptr) {
+    findings->notes.push_back("no layers were recognised (" + layout.why_no_stack + "); nothing here depends on them");
+    return;
+  }
   findings->errors.push_back(
       {.code = ErrorCode::kCfgLayers,
        .message = fmt::format("{} is a gradient, but the models' layers cannot be told from their tensors' names",

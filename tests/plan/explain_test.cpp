@@ -119,6 +119,12 @@ TEST_F(ExplainTest, NamesFromFilesAreEscaped) {
   EXPECT_THAT(text, HasSubstr("x\\n\\x1b[31m.weight"));
 }
 
+TEST_F(ExplainTest, ADiskThatIsTooSmall) {
+  RunEstimate estimate = Estimate();
+  estimate.disk_free_bytes = 100;
+  EXPECT_THAT(ExplainPlan(MakePlan(kTies), estimate), HasSubstr("needed, 100 B free: not enough\n"));
+}
+
 TEST_F(ExplainTest, RenamedLayersSayWhereTheyComeFrom) {
   const std::string text = ExplainPlan(MakePlan(R"(
 merge_method: passthrough
