@@ -86,6 +86,10 @@ def slerp():
     yield case("zero_both", "two zero vectors", [raw([0.0, -0.0, 0.0, -0.0]), raw([0.0, 0.0, -0.0, -0.0])], 0.3)
     yield case("t_zero", "t = 0 is the base, bit for bit", odds, 0.0, n=90)
     yield case("t_one", "t = 1 is the model, bit for bit", odds, 1.0, n=90)
+    yield case("t_zero_sign", "-0 stays beside values of both signs", [raw([-0.0, -0.0, 1.0, 2.0]),
+                                                                     raw([1.0, -1.0, 0.5, 3.0])], 0.0)
+    yield case("t_one_sign", "-0 stays beside values of both signs", [raw([1.0, -1.0, 0.5, 3.0]),
+                                                                    raw([-0.0, -0.0, 1.0, 2.0])], 1.0)
     yield case("t_near_zero", "t = 1e-3", pair, 1e-3, n=100)
     yield case("t_beyond", "t = 1.25 goes on along the arc", pair, 1.25, n=100)
     yield case("t_negative", "t = -0.25", pair, -0.25, n=100)

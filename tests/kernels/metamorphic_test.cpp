@@ -104,8 +104,9 @@ TEST(Slerp, AtItsEndsIsOneOfTheModels) {
   EXPECT_TRUE(rc::check([] {
     const size_t n = *Size();
     std::vector<float> a = *GridValues(n), b = *GridValues(n);
-    a.push_back(-0.0f);
-    b.push_back(-0.0f);
+    // Zeros of both signs beside values of both signs: 0 * x must not be added.
+    a.insert(a.end(), {-0.0f, -0.0f, 1.0f, -1.0f});
+    b.insert(b.end(), {1.0f, -1.0f, -0.0f, -0.0f});
     SameBits({.method = "slerp", .inputs = {a, b}, .params = {{"t", {0}}}}, a);
     SameBits({.method = "slerp", .inputs = {a, b}, .params = {{"t", {1}}}}, b);
   }));
