@@ -55,20 +55,22 @@ def recipe_text(method, data):
 
 def input_files(method, data):
     recipe = RECIPES[method]
-    return [os.path.join(data, model, "model.safetensors") for model in MODELS[0 if recipe.base else 1:recipe.models + 1]]
+    models = MODELS[0 if recipe.base else 1:recipe.models + 1]
+    return [os.path.join(data, model, "model.safetensors") for model in models]
 
 
 def timed(command, environment=None):
     """Runs it to its end; the resource usage is of this child alone."""
     with tempfile.TemporaryFile() as log:
         start = time.monotonic()
-        child = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
         seconds = time.monotonic() - start
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             log.seek(0)
-            sys.exit(f"bench: {' '.join(command)}\nended with {child.returncode}:\n{log.read().decode(errors='replace')}")
+            said = log.read().decode(errors="replace")
+            sys.exit(f"bench: {' '.join(command)}\nended with {child.returncode}:\n{said}")
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
@@ -96,28 +98,35 @@ class Bench:
             file.write(recipe_text(method, self.args.data))
         return path
 
-    def floor(self, method, sync):
-        command = [self.args.io_floor, "--threads", str(self.threads), "--out", self.out,
-                   "--out-bytes", str(self.output_bytes), *(["--sync"] if sync else []), *input_files(method, self.args.data)]
-        run = timed(command)
+    def timed_run(self, command, environment=None):
+        """A virtual machine hands free memory back to its host within seconds and gets it again slowly, page by page:
+        a file that is written and removed right before leaves as much memory at hand as the run writes."""
+        timed(self.floor_command(self.output_bytes, []))
+        os.remove(self.out)
+        run = timed(command, environment)
         remove(self.out)
         return run
+
+    def floor_command(self, out_bytes, inputs):
+        return [self.args.io_floor, "--threads", str(self.threads), "--out", self.out, "--out-bytes", str(out_bytes),
+                *inputs]
+
+    def floor(self, method, sync):
+        command = self.floor_command(self.output_bytes, input_files(method, self.args.data))
+        return self.timed_run(command + (["--sync"] if sync else []))
 
     def merge(self, method, sync):
         command = [self.args.program, "--config", self.recipe_file(method), "--out", self.out, "--quiet"]
         command += [] if sync else ["--sync", "none"]
         command += ["--threads", str(self.args.threads)] if self.args.threads else []
         command += ["--memory", self.args.memory] if self.args.memory else []
-        run = timed(command)
-        remove(self.out)
-        return run
+        return self.timed_run(command)
 
     def mergekit(self, method):
         offline = {**os.environ, "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-        run = timed([self.args.mergekit, self.recipe_file(method), self.out, "--no-copy-tokenizer", "--no-write-model-card",
-                     "--quiet"], offline)
-        remove(self.out)
-        return run
+        command = [self.args.mergekit, self.recipe_file(method), self.out, "--quiet", "--no-copy-tokenizer",
+                   "--no-write-model-card"]
+        return self.timed_run(command, offline)
 
     def compare_with_floor(self, method):
         """Pairs of floor and merge, in turned order every other time; without and with the flush to the disk."""
@@ -153,8 +162,9 @@ def make_models(args):
     print(f"bench: making models in {args.data}", file=sys.stderr, flush=True)
     unfinished = args.data + ".new"
     shutil.rmtree(unfinished, ignore_errors=True)
-    subprocess.run([os.path.join(REPOSITORY, "scripts", "make_bench_models.py"), "--out", unfinished, "--models",
-                    str(len(MODELS)), *(["--layers", "2"] if args.quick else [])], check=True, stdout=subprocess.DEVNULL)
+    command = [os.path.join(REPOSITORY, "scripts", "make_bench_models.py"), "--out", unfinished, "--models",
+               str(len(MODELS)), *(["--layers", "2"] if args.quick else [])]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     os.rename(unfinished, args.data)
     os.sync()
 
@@ -181,8 +191,8 @@ def line(*columns):
 
 def print_row(result):
     none, full = result["sync_none"], result["sync_full"]
-    line(result["method"], f"{none['mparams_per_second']:.0f}", f"{none['seconds']:.2f} s", f"{none['floor_seconds']:.2f} s",
-         f"{100 * none['share_of_floor']:.0f} %", f"{none['cpu_seconds']:.2f} s",
+    line(result["method"], f"{none['mparams_per_second']:.0f}", f"{none['seconds']:.2f} s",
+         f"{none['floor_seconds']:.2f} s", f"{100 * none['share_of_floor']:.0f} %", f"{none['cpu_seconds']:.2f} s",
          f"{full['seconds']:.2f} s", f"{100 * full['share_of_floor']:.0f} %",
          f"{max(none['peak_bytes'], full['peak_bytes']) / 1e6:.0f} MB")
 
@@ -193,7 +203,8 @@ def parse_arguments():
     parser.add_argument("--program", default=os.path.join(build, "bench", "gpumerge"))
     parser.add_argument("--io-floor", default=os.path.join(build, "bench", "tests", "bench", "io_floor"))
     parser.add_argument("--data", help="folder of the models; made if missing (default build/bench-data)")
-    parser.add_argument("--work", default=os.path.join(build, "bench-work"), help="folder for outputs, removed after each run")
+    parser.add_argument("--work", default=os.path.join(build, "bench-work"),
+                        help="folder for outputs, each removed after its run")
     parser.add_argument("--methods", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--repeat", type=int, help="pairs of floor and merge (default 5)")
     parser.add_argument("--threads", type=int, help="for both; default: one for each core")
@@ -216,29 +227,28 @@ def main():
     remove(os.path.join(args.work, "out"))
     warm_page_cache(args.data)
     bench = Bench(args)
-    report = {"machine": machine(), "n_params": bench.n_params, "output_bytes": bench.output_bytes, "threads": bench.threads,
-              "start_up_seconds": statistics.median(timed([args.program, "--version"]).seconds for _ in range(20)),
-              "floor": [], "mergekit": []}
+    start_up = statistics.median(timed([args.program, "--version"]).seconds for _ in range(20))
+    report = {"machine": machine(), "n_params": bench.n_params, "output_bytes": bench.output_bytes,
+              "threads": bench.threads, "start_up_seconds": start_up, "floor": [], "mergekit": []}
     about = report["machine"]
-    print(f"{about['cpu']}, {about['cores']} cores, {bench.threads} threads; models of {bench.n_params / 1e6:.0f} million "
-          f"parameters ({bench.output_bytes / 1e6:.0f} MB); median of {args.repeat}")
+    print(f"{about['cpu']}, {about['cores']} cores, {bench.threads} threads; models of {bench.n_params / 1e6:.0f} "
+          f"million parameters ({bench.output_bytes / 1e6:.0f} MB); median of {args.repeat}")
     if about["load_average"] > 0.5:
         print(f"other programs are running (load {about['load_average']:.1f}): seconds are too high, shares less so")
     line("", "Mparam/s", "merge", "floor", "share", "CPU", "with sync", "share", "peak RSS")
     for method in args.methods:
         report["floor"].append(bench.compare_with_floor(method))
         print_row(report["floor"][-1])
-    print(f"start-up (gpumerge --version): {1000 * report['start_up_seconds']:.1f} ms")
+    print(f"start-up (gpumerge --version): {1000 * start_up:.1f} ms")
     if args.mergekit:
-        start_up = timed([args.mergekit, "--help"]).seconds
-        report["mergekit_start_up_seconds"] = start_up
-        print(f"\nmergekit on the same files (its start-up: {start_up:.1f} s)")
+        report["mergekit_start_up_seconds"] = timed([args.mergekit, "--help"]).seconds
+        print(f"\nmergekit on the same files (its start-up: {report['mergekit_start_up_seconds']:.1f} s)")
         line("", "gpumerge", "mergekit", "ratio", "its RSS")
         for method in [name for name in MERGEKIT_METHODS if name in args.methods]:
             pair = bench.compare_with_mergekit(method)
             report["mergekit"].append(pair)
-            line(method, f"{pair['gpumerge_seconds']:.2f} s", f"{pair['mergekit_seconds']:.1f} s", f"{pair['ratio']:.0f} x",
-                 f"{pair['mergekit_peak_bytes'] / 1e9:.1f} GB")
+            line(method, f"{pair['gpumerge_seconds']:.2f} s", f"{pair['mergekit_seconds']:.1f} s",
+                 f"{pair['ratio']:.0f} x", f"{pair['mergekit_peak_bytes'] / 1e9:.1f} GB")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1)
