@@ -51,13 +51,14 @@ struct Work {
   uint32_t first_read = 0, last_read = 0;
 };
 
-// Readings of a tensor when it is streamed: the passes' reads added up.
-uint32_t TotalReads(const PassList& passes);
-
 struct BackendInfo {
   std::string name;        // "cpu", "reference"
   std::string detail;      // "x86-64-v4, 2 threads"
   bool can_stream = true;  // false: a tensor must be submitted whole
+  // Batches that may be submitted before the oldest is waited for. 1: Submit does the work itself.
+  uint32_t max_in_flight = 1;
+  // The most staging memory that one batch may use, e.g. what the device's own memory can mirror.
+  uint64_t max_batch_bytes = ~uint64_t{0};
 };
 
 class Backend {
@@ -71,7 +72,8 @@ class Backend {
   // 64-byte aligned staging memory, freed when the backend is destroyed. Throws Error(kResMemory). Called once.
   virtual std::span<std::byte> AllocateStaging(uint64_t bytes) = 0;
   virtual std::unique_ptr<JobState> NewState(const MergeJob& job, const PassList& passes) = 0;
-  // Runs a batch of work, in order with earlier calls. Returns a ticket for Wait.
+  // Runs a batch of work, in order with earlier calls; copies what it keeps of it. The parts of a streamed tensor come
+  // one after another, never mixed with those of another tensor. Returns a ticket for Wait.
   virtual uint64_t Submit(std::span<const Work> batch) = 0;
   // Returns when the work of that ticket is done and its output is in staging memory. Rethrows what went wrong.
   virtual void Wait(uint64_t ticket) = 0;

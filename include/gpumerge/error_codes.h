@@ -14,7 +14,7 @@ namespace gpumerge {
 // name in C++, code shown to the user, exit status, meaning. Sorted by exit status, then by code.
 #define GM_ERROR_CODES(X)                                                                                    \
   X(kInternal, "INTERNAL", 1, "a bug in gpumerge; nothing was published")                                    \
-  X(kFloatMode, "NUM-FTZ", 1, "the process flushes denormal numbers to zero; results would be wrong")        \
+  X(kFloatMode, "NUM-FTZ", 1, "denormals are flushed or rounding is not to nearest")                         \
   X(kUsage, "USAGE", 2, "wrong command line")                                                                \
   X(kCfgChoice, "CFG-CHOICE", 3, "exactly one of several keys is needed")                                    \
   X(kCfgDuplicateModel, "CFG-MODEL-TWICE", 3, "the same model is listed twice in one merge")                 \

@@ -36,6 +36,13 @@ constexpr uint32_t ReadsOf(PassKind kind) { return kind == PassKind::kSelect ? 2
 
 using PassList = std::vector<PassInfo>;
 
+// Readings of a tensor when it is streamed: the passes' reads added up.
+inline uint32_t TotalReads(const PassList& passes) {
+  uint32_t reads = 0;
+  for (const PassInfo& pass : passes) reads += ReadsOf(pass.kind);
+  return reads;
+}
+
 // An exactly-k selection of one model's elements in two words: every key (31 magnitude bits) above the threshold and,
 // of those equal to it, the ones at a flat index below tie_end. Ties go to the lowest indices, so the kept ones end at
 // one index, and the merging pass is elementwise on every device.

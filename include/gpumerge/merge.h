@@ -63,7 +63,7 @@ struct ConstTensor {
 };
 
 // Merges tensors of equal shape: inputs are the base (if the method has one), then the models; params are in the order
-// of MethodInfo::params (see DefaultParams). Returns the bytes of the result, of type out_dtype.
+// of MethodInfo::params. Returns the bytes of the result, of type out_dtype.
 std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs,
                                     const RunOptions& options);
 

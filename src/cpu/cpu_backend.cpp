@@ -183,19 +183,17 @@ std::span<std::byte> CpuBackend::AllocateStaging(uint64_t bytes) {
   // Whole huge pages: first touch of 4 KiB pages would cost more than the copy that touches them.
   constexpr uint64_t kHugePage = 2 << 20;
   staging_ = static_cast<std::byte*>(std::aligned_alloc(kHugePage, (bytes + kHugePage - 1) / kHugePage * kHugePage));
-  if (staging_ == nullptr) throw std::bad_alloc();
+  if (staging_ == nullptr)
+    throw Error({.code = ErrorCode::kResMemory,
+                 .message = "the memory for staging cannot be allocated",
+                 .expected = std::to_string(bytes) + " bytes",
+                 .help = "give less with --memory"});
   if (bytes >= kHugePage) madvise(staging_, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return {staging_, bytes};
 }
 
 std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& max_isa) {
   return std::make_unique<CpuBackend>(threads, max_isa);
-}
-
-uint32_t TotalReads(const PassList& passes) {
-  uint32_t reads = 0;
-  for (const PassInfo& pass : passes) reads += ReadsOf(pass.kind);
-  return reads;
 }
 
 }  // namespace gpumerge

@@ -8,10 +8,17 @@
 namespace gpumerge {
 
 WorkerPool::WorkerPool(uint32_t n_workers) {
-  for (uint32_t worker = 1; worker < n_workers; ++worker) threads_.emplace_back([this, worker] { Loop(worker); });
+  try {
+    for (uint32_t worker = 1; worker < n_workers; ++worker) threads_.emplace_back([this, worker] { Loop(worker); });
+  } catch (...) {  // no more threads to be had: end those that run before the vector goes
+    Stop();
+    throw;
+  }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { Stop(); }
+
+void WorkerPool::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;

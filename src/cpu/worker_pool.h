@@ -29,6 +29,7 @@ class WorkerPool {
   void Run(uint64_t n_tasks, const std::function<void(uint64_t number, uint32_t worker)>& task);
 
  private:
+  void Stop();
   void Loop(uint32_t worker);
   void Share(uint32_t worker);
 

@@ -35,10 +35,12 @@ void CheckFloatMode() {
   // Volatile, so that the compiler does not do the sum itself.
   volatile float denormal = std::numeric_limits<float>::denorm_min();
   volatile float twice = denormal + denormal;
-  if (twice > 0) return;
+  volatile float one = 1.0f, less_than_half_a_step = 0x1p-25f;
+  volatile float above = one + less_than_half_a_step, below = -one - less_than_half_a_step;
+  if (twice > 0 && above == one && below == -one) return;
   throw Error({.code = ErrorCode::kFloatMode,
-               .message = "this process flushes denormal numbers to zero, so results would differ in their last bits",
-               .help = "a library built with -ffast-math was loaded into the process; remove it (LD_PRELOAD?)"});
+               .message = "this process flushes denormal numbers or does not round to nearest, so results would differ",
+               .help = "a library built with -ffast-math, or fesetround(), changed the mode; undo it (LD_PRELOAD?)"});
 }
 
 }  // namespace gpumerge

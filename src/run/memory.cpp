@@ -22,6 +22,8 @@ constexpr uint64_t kChunkBytes = 4 << 20;
 constexpr uint64_t kUnitsAtOnce = 6;
 // Stacks, hash states, queues, the allocator's own.
 constexpr uint64_t kSlackBytes = 5 << 20;
+// What is kept of every item until the report is written, and its part of the report.
+constexpr uint64_t kItemBytes = 1200, kInputBytes = 500;
 constexpr uint64_t kDefaultBytes = 1'000'000'000;
 
 // The value of a line "Name:   123 kB" of a /proc file, in bytes.
@@ -53,8 +55,11 @@ uint64_t CgroupLimitBytes() {
     if (!v2 && controllers.find("memory") == std::string::npos) continue;
     const std::string root = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
     const std::string file = v2 ? "/memory.max" : "/memory.limit_in_bytes";
-    for (std::string path = line.substr(second + 1); !path.empty(); path = path.substr(0, path.rfind('/')))
+    std::string path = line.substr(second + 1);
+    while (path.starts_with('/')) {  // this group and all above it
       limit = std::min(limit, NumberInFile(root + path + file));
+      path.resize(path.rfind('/'));
+    }
     limit = std::min(limit, NumberInFile(root + file));
   }
   return limit;
@@ -83,7 +88,7 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, const Bac
 
   // Scratch depends on a job's number of inputs and kinds of passes only: one job of each stands for all.
   std::vector<const MergeJob*> jobs;
-  std::set<std::tuple<size_t, size_t>> seen;
+  std::set<std::tuple<size_t, uint64_t>> seen;
   uint64_t state = 0, largest_group = 0, largest_chunk = 0;
   const bool can_stream = backend.Info().can_stream;
   for (const PlanItem& item : plan.items) {
@@ -91,18 +96,24 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, const Bac
     largest_chunk = std::max(largest_chunk, SmallestChunkBytes(item));
     if (item.action != PlanAction::kMerge) continue;
     state = std::max(state, backend.StateBytes(item.job, item.passes));
-    if (seen.emplace(item.inputs.size(), item.passes.size()).second) jobs.push_back(&item.job);
+    uint64_t kinds = 0;
+    for (const PassInfo& pass : item.passes) kinds = kinds * 8 + static_cast<uint64_t>(pass.kind) + 1;
+    if (seen.emplace(item.inputs.size(), kinds).second) jobs.push_back(&item.job);
   }
-  layout.overhead_bytes = ResidentBytes(false) + backend.FixedBytes(jobs) + 2 * state + kSlackBytes;
+  uint64_t results = 0;
+  for (const PlanItem& item : plan.items) results += kItemBytes + item.inputs.size() * kInputBytes;
+  layout.overhead_bytes = ResidentBytes(false) + backend.FixedBytes(jobs) + 2 * state + results + kSlackBytes;
   // Two chunks, so that reading and merging overlap; a backend that cannot stream holds its largest tensor.
   const uint64_t smallest_staging = can_stream ? 2 * largest_chunk : largest_group;
-  layout.smallest_budget_bytes = layout.overhead_bytes + smallest_staging;
-  if (layout.budget_bytes < layout.smallest_budget_bytes) return layout;
+  // A megabyte or two more, because the process is not the same size in every run.
+  constexpr uint64_t kRound = 1 << 20;
+  layout.smallest_budget_bytes = (layout.overhead_bytes + smallest_staging) / kRound * kRound + 2 * kRound;
+  if (layout.budget_bytes < layout.overhead_bytes + smallest_staging) return layout;
 
   layout.staging_bytes = layout.budget_bytes - layout.overhead_bytes;
   layout.units.can_stream = can_stream;
   layout.units.max_chunk_elems = options.max_chunk_elems;
-  layout.units.resident_bytes = layout.staging_bytes;
+  layout.units.resident_bytes = std::min(layout.staging_bytes, backend.Info().max_batch_bytes);
   layout.units.chunk_bytes = std::max(largest_chunk, std::min(kChunkBytes, layout.staging_bytes / kUnitsAtOnce));
   // What is never used need not be reserved.
   layout.staging_bytes =

@@ -57,7 +57,7 @@ std::vector<int> CreateShards(const Plan& plan, OutputDir* output) {
 
 RunStats RunMerge(const Plan& plan, const RunOptions& options) {
   CheckFloatMode();
-  const ChosenDevice device = ChooseDevice(options);
+  ChosenDevice device = ChooseDevice(options);
   const MemoryLayout layout = LayOutMemory(plan, options, *device.backend);
   CheckMemory(layout);
   CheckSpace(plan);
@@ -69,15 +69,23 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
                                               output.WriteAt(shards[shard], offset, data, size);
                                             });
+  const std::string device_text = DeviceText(*device.backend);
+  device.backend.reset();  // its memory is not needed for what follows
+  const auto check_cancelled = [&] {
+    if (options.on_progress && !options.on_progress(result.totals))
+      throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
+  };
+  check_cancelled();
   for (const PlanCopiedFile& file : plan.copied_files) output.CopyFile(file.file_name, file.source_path);
   for (const PlanTextFile& file : plan.text_files) output.WriteFile(file.file_name, file.contents);
   output.WriteFile(kReportFile, MakeReport(plan, result.items));
   CheckStagedOutput(plan, output.staging_path());
+  check_cancelled();
   output.Publish();
 
   RunStats stats;
   stats.totals = result.totals;
-  stats.device = DeviceText(*device.backend);
+  stats.device = device_text;
   stats.memory_budget_bytes = layout.budget_bytes;
   stats.peak_memory_bytes = PeakResidentBytes();
   stats.output_dir = plan.output_dir;

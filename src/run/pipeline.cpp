@@ -25,6 +25,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kMaxUnitsInFlight = 16;
+// A unit of empty tensors takes a piece as well, and the next piece must be aligned as Work promises.
+constexpr uint64_t kAlignmentBytes = 64;
 // Read, then hashed while still in the cache.
 constexpr uint64_t kReadPieceBytes = 1 << 20;
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
@@ -37,6 +39,13 @@ struct UnitRun {
   std::byte* memory = nullptr;
   uint64_t staging_offset = 0;
   uint32_t reads_left = 0;  // reader threads that have not finished; guarded by Pipeline::mutex_
+};
+
+// A unit that the backend works on.
+struct Submitted {
+  std::unique_ptr<UnitRun> unit;
+  uint64_t ticket = 0;
+  bool has_work = false;  // false: copies only
 };
 
 // An item between its first and its last part.
@@ -54,6 +63,7 @@ class Pipeline {
         backend_(backend),
         options_(options),
         sink_(sink),
+        max_in_flight_(std::max(1u, backend.Info().max_in_flight)),
         files_(plan),
         memory_(backend.AllocateStaging(options.staging_bytes)),
         staging_(options.staging_bytes),
@@ -72,10 +82,13 @@ class Pipeline {
 
   PipelineResult Run() {
     std::vector<std::thread> threads;
-    for (uint32_t r = 0; r < options_.reader_threads; ++r) threads.emplace_back([this, r] { Guard([&] { Read(r); }); });
-    threads.emplace_back([this] { Guard([&] { Compute(); }); });
-    threads.emplace_back([this] { Guard([&] { Write(); }); });
-    Guard([&] { Schedule(); });
+    Guard([&] {  // a thread that cannot be started stops those that were
+      for (uint32_t r = 0; r < options_.reader_threads; ++r)
+        threads.emplace_back([this, r] { Guard([&] { Read(r); }); });
+      threads.emplace_back([this] { Guard([&] { Compute(); }); });
+      threads.emplace_back([this] { Guard([&] { Write(); }); });
+      Schedule();
+    });
     {
       const std::lock_guard lock(mutex_);
       finished_ = true;
@@ -109,7 +122,8 @@ class Pipeline {
     while (source.Next(&unit->unit)) {
       std::optional<uint64_t> offset;
       WaitReporting([&] {
-        if (in_flight_ < kMaxUnitsInFlight) offset = staging_.Take(std::max<uint64_t>(unit->unit.bytes, 1));
+        if (in_flight_ < kMaxUnitsInFlight)
+          offset = staging_.Take(std::max<uint64_t>(unit->unit.bytes, kAlignmentBytes));
         return offset.has_value();
       });
       if (!offset) return;
@@ -190,39 +204,57 @@ class Pipeline {
     return size_bytes;
   }
 
+  // Submits units in plan order, a few at a time where the device works on its own, and hands on what is done.
   void Compute() {
-    std::vector<Work> batch;
+    std::deque<Submitted> submitted;
     while (true) {
       std::unique_ptr<UnitRun> unit;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock,
-                      [&] { return finished_ || (!to_compute_.empty() && to_compute_.front()->reads_left == 0); });
-        if (to_compute_.empty() || failure_) return;
-        unit = std::move(to_compute_.front());
-        to_compute_.pop_front();
+        const auto ready = [&] { return !to_compute_.empty() && to_compute_.front()->reads_left == 0; };
+        // With work under way there is something better to do than to wait for more.
+        if (submitted.empty()) changed_.wait(lock, [&] { return finished_ || ready(); });
+        if (failure_ || (submitted.empty() && to_compute_.empty())) return;
+        if (ready() && submitted.size() < max_in_flight_) {
+          unit = std::move(to_compute_.front());
+          to_compute_.pop_front();
+        }
       }
-      batch.clear();
-      for (const UnitPart& part : unit->unit.parts) AddWork(part, unit->memory, &batch);
-      if (!batch.empty()) backend_.Wait(backend_.Submit(batch));
-      uint64_t elems = 0;
-      bool writes = false;
-      for (const UnitPart& part : unit->unit.parts) {
-        const PlanItem& item = plan_.items[part.item];
-        const ItemRun& run = *runs_[part.item - part_.first];
-        if (part.ends_item && run.state) CheckValues(plan_, item, *run.state);
-        if (part.writes && run.state) elems += part.n_elems;
-        writes = writes || part.writes;
+      if (unit) {
+        submitted.push_back(Submit(std::move(unit)));
+        if (submitted.size() < max_in_flight_) continue;
       }
-      const std::lock_guard lock(mutex_);
-      result_.totals.elems_computed += elems;
-      result_.totals.compute_seconds = backend_.ComputeSeconds();
-      if (writes) {
-        to_write_.push_back(std::move(unit));
-        changed_.notify_all();
-      } else {
-        Release(*unit);
-      }
+      Finish(std::move(submitted.front()));
+      submitted.pop_front();
+    }
+  }
+
+  Submitted Submit(std::unique_ptr<UnitRun> unit) {
+    std::vector<Work> batch;
+    for (const UnitPart& part : unit->unit.parts) AddWork(part, unit->memory, &batch);
+    const uint64_t ticket = batch.empty() ? 0 : backend_.Submit(batch);
+    return {std::move(unit), ticket, !batch.empty()};
+  }
+
+  void Finish(Submitted done) {
+    if (done.has_work) backend_.Wait(done.ticket);
+    uint64_t elems = 0;
+    bool writes = false;
+    for (const UnitPart& part : done.unit->unit.parts) {
+      const PlanItem& item = plan_.items[part.item];
+      const ItemRun& run = *runs_[part.item - part_.first];
+      if (part.ends_item && run.state) CheckValues(plan_, item, *run.state);
+      if (part.writes && run.state) elems += part.n_elems;
+      writes = writes || part.writes;
+    }
+    const std::lock_guard lock(mutex_);
+    result_.totals.elems_computed += elems;
+    result_.totals.compute_seconds = backend_.ComputeSeconds();
+    if (writes) {
+      to_write_.push_back(std::move(done.unit));
+      changed_.notify_all();
+    } else {
+      Release(*done.unit);
     }
   }
 
@@ -306,6 +338,7 @@ class Pipeline {
   Backend& backend_;
   const PipelineOptions& options_;
   const OutputSink& sink_;
+  const uint32_t max_in_flight_;
   const InputFiles files_;
   const std::span<std::byte> memory_;
   const Clock::time_point start_ = Clock::now();

@@ -37,6 +37,18 @@ Json Params(const MergeJob& job) {
   return params;
 }
 
+// Warnings speak of models as the recipe does, often by path; the report calls them by name.
+std::string WithoutPaths(const Plan& plan, std::string message) {
+  for (const PlanModel& model : plan.models) {
+    for (const std::string& path : {model.directory, model.reference}) {
+      if (path.empty() || path == model.name) continue;
+      for (size_t at = message.find(path); at != std::string::npos; at = message.find(path, at + model.name.size()))
+        message.replace(at, path.size(), model.name);
+    }
+  }
+  return message;
+}
+
 Json Tensor(const PlanItem& item, const ItemResult& result) {
   Json tensor;
   tensor["name"] = item.name;
@@ -71,13 +83,18 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   report["models"] = std::move(models);
   Json warnings = Json::array();
   for (const Diagnostic& warning : plan.warnings)
-    warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", warning.message}});
+    warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", WithoutPaths(plan, warning.message)}});
   report["warnings"] = std::move(warnings);
-  Json tensors = Json::array();
-  for (size_t i = 0; i < plan.items.size(); ++i) tensors.push_back(Tensor(plan.items[i], results[i]));
-  report["tensors"] = std::move(tensors);
-  // Names are untrusted text, but valid UTF-8 by the header's rules; anything else is replaced rather than thrown over.
-  return report.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  report["tensors"] = Json::array();
+  // Tensor by tensor, because a tree of all of them would be many times the text. Names are untrusted text, but valid
+  // UTF-8 by the header's rules; anything else is replaced rather than thrown over.
+  std::string text = report.dump(1, ' ', false, Json::error_handler_t::replace);
+  text.resize(text.rfind(']'));
+  for (size_t i = 0; i < plan.items.size(); ++i) {
+    text += i == 0 ? "\n  " : ",\n  ";
+    text += Tensor(plan.items[i], results[i]).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+  return text + "\n ]\n}\n";
 }
 
 }  // namespace gpumerge

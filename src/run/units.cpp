@@ -43,6 +43,9 @@ uint64_t ChunkElems(const PlanItem& item, const UnitSizes& sizes) {
 // Sums of counters in 32 bits hold for at most this many elements at once.
 constexpr uint64_t kMaxResidentElems = uint64_t{1} << 31;
 
+// Every item on its way has a state and hashes, so the number of tiny ones is bounded as well as their bytes.
+constexpr size_t kMaxBatchItems = 128;
+
 void Place(const PlanItem& item, uint64_t n_elems, Unit* unit, UnitPart* part) {
   for (size_t i = 0; i < item.inputs.size(); ++i) {
     part->input_offsets.push_back(unit->bytes);
@@ -87,7 +90,8 @@ bool UnitSource::Next(Unit* unit) {
 }
 
 bool UnitSource::FitsBatch(const Unit& unit, const PlanItem& item) const {
-  return unit.parts.empty() || unit.bytes + GroupBytes(item) <= sizes_.chunk_bytes;
+  return unit.parts.empty() ||
+         (unit.parts.size() < kMaxBatchItems && unit.bytes + GroupBytes(item) <= sizes_.chunk_bytes);
 }
 
 void UnitSource::AddWhole(Unit* unit, const PlanItem& item) {
