@@ -269,11 +269,15 @@ void OutputDir::State::PublishInPlace() {
   if (!entries.empty() && !fs::exists(places.old, ignored)) MakeDirectory(places.old);
   for (const std::string& name : entries) moves.emplace_back(Join(places.target, name), Join(places.old, name));
   const auto is_last = [&](const auto& move) { return fs::path(move.first).filename() == kLast; };
+  // The report stays while anything else does: without it, what a kill leaves could not be overwritten.
+  const auto is_report = [](const auto& move) { return fs::path(move.first).filename() == kMergeReportFile; };
   std::stable_partition(moves.begin(), moves.end(), is_last);
+  std::stable_partition(moves.begin(), moves.end(), [&](const auto& move) { return !is_report(move); });
   const auto n_old = static_cast<std::ptrdiff_t>(moves.size());
   for (const std::string& name : EntryNames(places.staging))
     moves.emplace_back(Join(places.staging, name), Join(places.target, name));
   std::stable_partition(moves.begin() + n_old, moves.end(), [&](const auto& move) { return !is_last(move); });
+  std::stable_partition(moves.begin() + n_old, moves.end(), is_report);
   MoveAll(moves);
   staging->Release();
   FinishPublished();

@@ -17,9 +17,12 @@
 
 namespace gpumerge {
 
-// Throws Error(OUT-EXISTS) unless `target` does not exist, is an empty directory, or overwrite is set (even then not
-// for a file, a git repository, or what holds the home or working directory); Error(OUT-IO) when it cannot be written
-// there.
+// Every merge writes it, and what lacks it is not taken for an earlier output.
+inline constexpr const char* kMergeReportFile = "gpumerge_report.json";
+
+// Throws Error(OUT-EXISTS) unless `target` does not exist, is an empty directory, or overwrite is set and it is an
+// earlier output, that is, holds kMergeReportFile (even then not a git repository, or what holds the home or working
+// directory); Error(OUT-IO) when it cannot be written there.
 void CheckOutputTarget(const std::string& target, bool overwrite);
 // Throws Error(OUT-IN-INPUT) when target equals, contains or lies in one of the input directories, links resolved.
 void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs);

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -82,7 +83,23 @@ fs::path NearestExisting(fs::path path) {
   return path;
 }
 
-// --overwrite deletes a whole directory: never one that the user lives in, or a repository with its history.
+void CheckIsMergeOutput(const OutputPlaces& places, const std::vector<std::string>& entries) {
+  if (std::binary_search(entries.begin(), entries.end(), kMergeReportFile)) return;
+  constexpr size_t kMaxNamed = 3;
+  const size_t n_named = std::min(entries.size(), kMaxNamed);
+  const auto named_end = entries.begin() + static_cast<std::ptrdiff_t>(n_named);
+  std::string found = fmt::format("{}", fmt::join(entries.begin(), named_end, ", "));
+  if (entries.size() > n_named) found += fmt::format(" and {} more", entries.size() - n_named);
+  throw Error({.code = ErrorCode::kOutExists,
+               .message = "--overwrite would delete a directory that is not the output of a merge",
+               .where = places.target,
+               .found = std::move(found),
+               .expected = fmt::format("a directory with a {}, or an empty one", kMergeReportFile),
+               .help = "remove the directory by hand if it is not needed, or choose another --out"});
+}
+
+// --overwrite deletes a whole directory: only an earlier output, and never one that the user lives in, or a repository
+// with its history.
 void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>& entries) {
   const auto target = Identify(places.target);
   const char* home = std::getenv("HOME");
@@ -92,7 +109,7 @@ void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>&
   const fs::path home_path = home == nullptr ? fs::path() : fs::weakly_canonical(home, error);
   const bool has_home = !home_path.empty() && !error && Contains(IdentifyWithParents(home_path), target);
   const bool has_git = std::binary_search(entries.begin(), entries.end(), ".git");
-  if (!has_working && !has_home && !has_git) return;
+  if (!has_working && !has_home && !has_git) return CheckIsMergeOutput(places, entries);
   Throw(ErrorCode::kOutExists,
         fmt::format("--overwrite would delete {}", has_working ? "the working directory"
                                                    : has_home  ? "the home directory"
@@ -162,7 +179,7 @@ void CheckOutputTarget(const std::string& target, bool overwrite) {
        .where = places.target,
        .found = fmt::format("{} entr{}, e.g. {}", entries.size(), entries.size() == 1 ? "y" : "ies", entries[0]),
        .expected = "no such directory, or an empty one",
-       .help = "--overwrite replaces the whole directory; or choose another --out"});
+       .help = "--overwrite replaces the output of an earlier merge as a whole; or choose another --out"});
 }
 
 void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs) {

@@ -69,6 +69,7 @@ class Merge(CliTest):
 
     def test_overwrite_replaces_the_whole_directory(self):
         self.write("out/stale.safetensors", "old")
+        self.write("out/gpumerge_report.json", "{}")
         self.merge("--config", self.ties, "--out", "out", "--overwrite")
         self.assertFalse((self.folder / "out/stale.safetensors").exists())
         self.merge("--config", self.ties, "--out", "out", "--overwrite")

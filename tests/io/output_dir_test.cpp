@@ -48,7 +48,8 @@ TEST(OutputDir, PublishesEverythingAndLeavesNothingElse) {
       out.Publish();
       EXPECT_TRUE(fs::exists(target));
     }
-    EXPECT_THAT(Names(target), ElementsAre("config.json", "empty.safetensors", "model.safetensors", "tokenizer.json"));
+    EXPECT_THAT(Names(target), ElementsAre("config.json", "empty.safetensors", "gpumerge_report.json",
+                                           "model.safetensors", "tokenizer.json"));
     EXPECT_EQ(ReadTextFile(target + "/model.safetensors"), "abcdef");
     EXPECT_EQ(ReadTextFile(target + "/config.json"), "{}");
     EXPECT_EQ(ReadTextFile(target + "/tokenizer.json"), std::string(700'000, 'x') + "end");
@@ -61,10 +62,10 @@ TEST(OutputDir, EmptyTargetIsReplacedAndMissingParentsAreMade) {
   const ScratchDir temp;
   fs::create_directory(temp / "empty");
   Publish(temp / "empty", false);
-  EXPECT_THAT(Names(temp / "empty"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "empty"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
   Publish(temp / "a/b/c/", false, Sync::kFull);
   EXPECT_THAT(Names(temp / "a/b"), ElementsAre("c"));
-  EXPECT_THAT(Names(temp / "a/b/c"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "a/b/c"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
 }
 
 TEST(OutputDir, NonEmptyTargetIsRefused) {
@@ -95,6 +96,7 @@ TEST(OutputDir, OverwriteExchangesAtomically) {
   const ScratchDir temp;
   WriteTextFile(temp / "out/model-00002-of-00002.safetensors", "stale");
   WriteTextFile(temp / "out/sub/file", "stale");
+  WriteTextFile(temp / "out/gpumerge_report.json", "stale");
   CheckOutputTarget(temp / "out", true);
   std::atomic<bool> is_done = false;
   std::atomic<uint64_t> n_missing = 0;
@@ -106,13 +108,14 @@ TEST(OutputDir, OverwriteExchangesAtomically) {
   is_done = true;
   watcher.join();
   EXPECT_EQ(n_missing, 0u);
-  EXPECT_THAT(Names(temp / "out"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "out"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
   EXPECT_THAT(Names(temp.path()), ElementsAre("out"));
 }
 
 TEST(OutputDir, FailedOverwriteKeepsTheOldOutput) {
   const ScratchDir temp;
   WriteTextFile(temp / "out/config.json", "old");
+  WriteTextFile(temp / "out/gpumerge_report.json", "old");
   EXPECT_THROW(
       {
         OutputDir out(temp / "out", true, Sync::kNone);

@@ -76,6 +76,7 @@ TEST(OutputDir, SecondWriterIsLockedOut) {
   {
     OutputDir first(temp / "out", false, Sync::kNone);
     first.WriteFile("config.json", "first");
+    first.WriteFile(kMergeReportFile, "first");
     const auto is_refused = [&] {
       const Diagnostic refusal = RefusalOf([&] { OutputDir(temp / "out", true, Sync::kNone); });
       const std::string holder =
@@ -100,7 +101,7 @@ TEST(OutputDir, OfManyWritersAtOnceNoneIsMixed) {
     for (int round = 0; round < 25; ++round) {
       try {
         OutputDir out(temp / "out", true, Sync::kNone);
-        for (const char* name : {"a", "b", "c"}) out.WriteFile(name, std::to_string(id));
+        for (const char* name : {"a", "b", "c", kMergeReportFile}) out.WriteFile(name, std::to_string(id));
         out.Publish();
       } catch (const Error& error) {
         if (error.code() != ErrorCode::kOutLocked) return false;
@@ -127,7 +128,7 @@ TEST(OutputDir, KilledRunIsCleanedUpByTheNext) {
   EXPECT_THAT(Names(temp.path()), ElementsAre(".out.gpumerge-tmp", ".out.gpumerge.lock"));
   Publish(temp / "out", false);
   EXPECT_THAT(Names(temp.path()), ElementsAre("out"));
-  EXPECT_THAT(Names(temp / "out"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "out"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
 }
 
 TEST(OutputDir, ModesFollowTheUmask) {
@@ -208,7 +209,7 @@ TEST(OutputDir, MountPointIsFilledInPlace) {
       WriteSmallOutput(&out);
       out.Publish();
     }
-    return Names(temp.path()) == std::vector<std::string>{"config.json", "model.safetensors"} &&
+    return Names(temp.path()) == std::vector<std::string>{"config.json", "gpumerge_report.json", "model.safetensors"} &&
            ReadTextFile(temp / "model.safetensors") == "abcdef";
   });
 }
@@ -216,7 +217,8 @@ TEST(OutputDir, MountPointIsFilledInPlace) {
 TEST(OutputDir, MountPointIsReplacedInPlace) {
   const ScratchDir temp;
   GM_RUN_ON_TMPFS(temp.path(), "size=1m", [&] {
-    for (const char* name : {"config.json", "stale.safetensors", "sub/file"}) WriteTextFile(temp / name, "old");
+    for (const char* name : {"config.json", "gpumerge_report.json", "stale.safetensors", "sub/file"})
+      WriteTextFile(temp / name, "old");
     if (RefusalOf([&] { CheckOutputTarget(temp.path(), false); }).code != ErrorCode::kOutExists) return false;
     const auto old_names = Names(temp.path());
     try {
@@ -227,7 +229,7 @@ TEST(OutputDir, MountPointIsReplacedInPlace) {
     }
     if (Names(temp.path()) != old_names) return false;
     Publish(temp.path(), true);
-    return Names(temp.path()) == std::vector<std::string>{"config.json", "model.safetensors"} &&
+    return Names(temp.path()) == std::vector<std::string>{"config.json", "gpumerge_report.json", "model.safetensors"} &&
            ReadTextFile(temp / "config.json") == "{}";
   });
 }
@@ -241,7 +243,7 @@ TEST(OutputDir, EmptyWorkingDirectoryIsFilledInPlace) {
     // Still the directory that a shell stands in.
     return fs::exists("config.json");
   }));
-  EXPECT_THAT(Names(temp / "here"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "here"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
 }
 
 }  // namespace

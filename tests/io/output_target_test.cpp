@@ -40,7 +40,7 @@ TEST(OutputTarget, LinksToDirectoriesAreFollowedOthersRefused) {
   fs::create_directory_symlink(temp / "real/empty", temp / "link");
   Publish(temp / "link", false);
   EXPECT_TRUE(fs::is_symlink(temp / "link"));
-  EXPECT_THAT(Names(temp / "real/empty"), ElementsAre("config.json", "model.safetensors"));
+  EXPECT_THAT(Names(temp / "real/empty"), ElementsAre("config.json", "gpumerge_report.json", "model.safetensors"));
   EXPECT_THAT(Names(temp / "real"), ElementsAre("empty"));
 
   fs::create_symlink(temp / "nowhere", temp / "broken");
@@ -73,7 +73,25 @@ TEST(OutputTarget, OverwriteSparesHomeWorkingDirectoryAndRepositories) {
            message(temp / "home") == "--overwrite would delete the home directory" &&
            message(temp / "home/user") == "--overwrite would delete the home directory";
   }));
+  WriteTextFile(temp / "work/gpumerge_report.json", "x");
   CheckOutputTarget(temp / "work", true);
+}
+
+TEST(OutputTarget, OverwriteReplacesOnlyTheOutputOfAMerge) {
+  const ScratchDir temp;
+  for (const char* name : {"thesis.tex", "b.txt", "a/photo.jpg", "d.txt", "c.txt"})
+    WriteTextFile(temp / (std::string("mine/") + name), "precious");
+  const Diagnostic refusal = RefusalOf([&] { Publish(temp / "mine", true); });
+  EXPECT_EQ(refusal.code, ErrorCode::kOutExists);
+  EXPECT_EQ(refusal.message, "--overwrite would delete a directory that is not the output of a merge");
+  EXPECT_EQ(refusal.found, "a, b.txt, c.txt and 2 more");
+  EXPECT_EQ(refusal.help, "remove the directory by hand if it is not needed, or choose another --out");
+  EXPECT_EQ(ReadTextFile(temp / "mine/thesis.tex"), "precious");
+  WriteTextFile(temp / "model/config.json", "{}");
+  EXPECT_EQ(RefusalOf([&] { CheckOutputTarget(temp / "model", true); }).found, "config.json");
+  fs::create_directory(temp / "empty");
+  Publish(temp / "empty", true);
+  Publish(temp / "empty", true);
 }
 
 TEST(OutputApart, OverlapIsSeenThroughLinks) {

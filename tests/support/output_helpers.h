@@ -40,6 +40,7 @@ inline void WriteSmallOutput(OutputDir* out) {
   out->WriteAt(handle, 3, "def", 3);
   out->WriteAt(handle, 0, "abc", 3);
   out->WriteFile("config.json", "{}");
+  out->WriteFile(kMergeReportFile, "{}");
 }
 
 inline void Publish(const std::string& target, bool overwrite, Sync sync = Sync::kNone) {
