@@ -52,8 +52,8 @@ struct Work {
 };
 
 struct BackendInfo {
-  std::string name;        // "cpu", "reference"
-  std::string detail;      // "x86-64-v4, 2 threads"
+  std::string name{};      // "cpu", "reference"
+  std::string detail{};    // "x86-64-v4, 2 threads"
   bool can_stream = true;  // false: a tensor must be submitted whole
   // Batches that may be submitted before the oldest is waited for. 1: Submit does the work itself.
   uint32_t max_in_flight = 1;

@@ -8,12 +8,27 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <string>
+#include <vector>
 
 namespace gpumerge {
 namespace {
 
 Error BadCall(const std::string& message) { return Error({.code = ErrorCode::kCfgParam, .message = message}); }
+
+// The recipe's checks, for a caller who had no recipe.
+void CheckValues(const ParamSpec& spec, const std::vector<double>& values) {
+  for (const double value : values) {
+    const double max = spec.type == ParamType::kFloat  ? spec.max
+                       : spec.type == ParamType::kBool ? 1
+                                                       : static_cast<double>(spec.choices.size()) - 1;
+    const double min = spec.type == ParamType::kFloat ? spec.min : 0;
+    const bool whole = spec.type == ParamType::kFloat || value == std::floor(value);
+    if (!(value >= min && value <= max) || !whole)  // also false for NaN
+      throw BadCall(fmt::format("parameter {} is {}, out of range {} to {}", spec.name, value, min, max));
+  }
+}
 
 void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
   if (job.method >= Methods().size()) throw BadCall(fmt::format("there is no method number {}", job.method));
@@ -32,6 +47,12 @@ void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
     if (job.params[p].values.size() != expected)
       throw BadCall(fmt::format("parameter {} needs {} values", info.params[p].name, expected));
   }
+  for (size_t p = 0; p < info.params.size(); ++p) CheckValues(info.params[p], job.params[p].values);
+  uint64_t n_elems = 1;
+  for (const uint64_t extent : job.shape) n_elems *= extent;
+  if (n_elems != job.n_elems) throw BadCall(fmt::format("the shape has {} elements, not {}", n_elems, job.n_elems));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i].data == nullptr && job.n_elems > 0) throw BadCall(fmt::format("input {} has no data", i));
   for (size_t i = 0; i < inputs.size(); ++i)
     if (inputs[i].dtype != job.inputs[i].dtype || !IsFloat(inputs[i].dtype))
       throw BadCall(fmt::format("input {} is not of the job's floating type", i));

@@ -210,6 +210,42 @@ TEST_F(MergeTest, TensorsInMemory) {
   EXPECT_THROW(MergeTensors(job, inputs, {}), Error);
   job.params[0].values = {1};
   EXPECT_THROW(MergeTensors(job, inputs, {}), Error);
+  job.params[0].values = {1, std::nan("")};
+  EXPECT_THROW(MergeTensors(job, inputs, {}), Error);
+  job.params = {{{1, 3}}, {{2}}};  // normalize is a boolean
+  EXPECT_THROW(MergeTensors(job, inputs, {}), Error);
+  job.params = {{{1, 3}}, {{1}}};
+  job.shape = {2};
+  EXPECT_THROW(MergeTensors(job, inputs, {}), Error);
+}
+
+TEST_F(MergeTest, ManySmallTensorsOnManyThreads) {
+  std::vector<std::vector<TestTensor>> models(3);
+  for (uint64_t m = 0; m < models.size(); ++m)
+    for (int t = 0; t < 400; ++t)
+      models[m].push_back(PatternTensor("t" + std::to_string(t), DType::kBF16, {static_cast<uint64_t>(1 + t * 7)}, m));
+  const char* names[] = {"base", "a", "b"};
+  for (size_t m = 0; m < models.size(); ++m) WriteModel(scratch / names[m], models[m], kConfigJson);
+  std::string recipe = "merge_method: ties\nbase_model: " + (scratch / "base") + "\nmodels:\n";
+  for (const char* name : {"a", "b"})
+    recipe += "  - model: " + (scratch / name) + "\n    parameters: {weight: 1, density: 0.3}\n";
+  RunOptions reference = Quick();
+  reference.device = Device::kReference;
+  const auto expected = Merge(recipe, reference);
+  RunOptions options = Quick();
+  options.threads = 8;
+  for (int repeat = 0; repeat < 20; ++repeat) ASSERT_EQ(Merge(recipe, options), expected) << repeat;
+}
+
+TEST_F(MergeTest, ReportCallsModelsByNameInWarnings) {
+  WriteModels(1);
+  WriteTextFile(scratch / "a/config.json", std::string(kConfigJson).replace(2, 0, "  \"rope_theta\": 5.0,\n"));
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  ASSERT_FALSE(plan.warnings.empty());
+  RunMerge(plan, Quick());
+  const std::string report = ReadTextFile(scratch / "out/gpumerge_report.json");
+  EXPECT_THAT(report, HasSubstr("MM-CONFIG"));
+  EXPECT_THAT(report, ::testing::Not(HasSubstr(scratch.path())));
 }
 
 }  // namespace

@@ -147,6 +147,47 @@ TEST_F(PipelineTest, WorkComesInOrderAndCoversEveryReading) {
   for (const auto& [job, place] : next) EXPECT_EQ(place.first, 3u);  // two counts and the merge
 }
 
+TEST_F(PipelineTest, InputsAreAlignedAfterEmptyTensors) {
+  for (const char* name : {"base", "a", "b", "c"})
+    WriteModel(scratch / name,
+               {PatternTensor("a", DType::kBF16, {0}), PatternTensor("b", DType::kBF16, {200'000}),
+                PatternTensor("c", DType::kBF16, {0}), PatternTensor("d", DType::kBF16, {200'000})},
+               kConfigJson);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  FakeBackend backend;
+  RunPipeline(plan, {0, plan.items.size()}, backend, Options(), [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  for (const Work& work : backend.works)
+    for (const std::byte* input : work.inputs) EXPECT_EQ((input - backend.memory.data()) % 64, 0);
+}
+
+// Finishes a batch only when it is waited for, like a device with queues of its own.
+class LateBackend : public FakeBackend {
+ public:
+  BackendInfo Info() const override { return {.name = "late", .max_in_flight = 3}; }
+  uint64_t Submit(std::span<const Work> batch) override {
+    EXPECT_FALSE(batch.empty());
+    most_waiting = std::max(most_waiting, ++n_submitted - n_waited);
+    return n_submitted;
+  }
+  void Wait(uint64_t ticket) override {
+    EXPECT_EQ(ticket, ++n_waited);  // in order, each once
+  }
+  uint64_t n_submitted = 0, n_waited = 0, most_waiting = 0;
+};
+
+TEST_F(PipelineTest, SeveralBatchesMayBeInFlight) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  LateBackend backend;
+  PipelineOptions options = Options();
+  options.units.max_chunk_elems = 2 * kBlockElems;
+  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, backend, options,
+                                            [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  EXPECT_EQ(backend.n_waited, backend.n_submitted);
+  EXPECT_LE(backend.most_waiting, 3u);
+  EXPECT_EQ(result.totals.tensors_done, plan.items.size());
+}
+
 TEST_F(PipelineTest, AFailingBackendStopsTheRun) {
   WriteModels(1);
   const Plan plan = MakePlan(Recipe("ties"), "out");
