@@ -183,6 +183,21 @@ void WarnRemoteCode(const InputModel& donor, PlanFindings* findings) {
 
 }  // namespace
 
+void CheckStatedDepths(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings) {
+  if (config.layer_pattern) return;
+  for (const InputModel& model : inputs.models) {
+    const std::optional<DepthShortfall> shortfall = FindDepthShortfall(model.files.tensors, model.config);
+    if (!shortfall) continue;
+    findings->errors.push_back(
+        {.code = ErrorCode::kConfigField,
+         .message = fmt::format("config.json says {}, the weights hold {}", Plural(shortfall->stated, "layer"),
+                                shortfall->held),
+         .where = model.config.file(),
+         .found = fmt::format("no numbered tensors of \"{}\" are {}", model.reference, shortfall->stated),
+         .help = "fix config.json, or set layer_pattern to what precedes the layer's number, e.g. \"model.layers.\""});
+  }
+}
+
 void CompareConfigs(const InputSet& inputs, PlanFindings* findings) {
   const InputModel& donor = inputs.models[inputs.donor];
   WarnRemoteCode(donor, findings);

@@ -63,12 +63,20 @@ void SetType(const MergeConfig& config, const InputSet& inputs, const std::vecto
   SetEverywhere("torch_dtype", raw, !has_new_spelling, document);
 }
 
-void SetVocabulary(const InputSet& inputs, const std::vector<PlanItem>& items, JsonDocument* document) {
+void SetVocabulary(const InputSet& inputs, const std::vector<PlanItem>& items, JsonDocument* document,
+                   PlanFindings* findings) {
   const ModelTensor* embedding = FindEmbedding(inputs.models[inputs.donor].layout);
   if (embedding == nullptr) return;
   for (const PlanItem& item : items) {
-    if (item.name == embedding->name)
-      SetEverywhere("vocab_size", fmt::format("{}", item.job.shape[0]), false, document);
+    if (item.name != embedding->name) continue;
+    const std::string n_rows = fmt::format("{}", item.job.shape[0]);
+    for (const std::string parent : kParents) {
+      const std::optional<std::string> stated = document->GetRaw(PathOf(parent, "vocab_size"));
+      if (!stated || *stated == n_rows) continue;
+      findings->notes.push_back(fmt::format("config.json: {}vocab_size is set from {} to {}, the rows of {}",
+                                            parent.empty() ? "" : parent + ".", *stated, n_rows, item.name));
+    }
+    SetEverywhere("vocab_size", n_rows, false, document);
   }
 }
 
@@ -138,7 +146,7 @@ std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, co
                            const std::vector<PlanItem>& items, PlanFindings* findings) {
   JsonDocument document = inputs.models[inputs.donor].config;
   SetType(config, inputs, items, &document);
-  SetVocabulary(inputs, items, &document);
+  SetVocabulary(inputs, items, &document, findings);
   SetDepth(inputs, &document, findings);
   if (head.tied) SetEverywhere("tie_word_embeddings", *head.tied ? "true" : "false", true, &document);
   return document.text();

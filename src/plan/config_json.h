@@ -19,6 +19,10 @@ namespace gpumerge {
 std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, const HeadPlan& head,
                            const std::vector<PlanItem>& items, PlanFindings* findings);
 
+// A config.json that states more layers than its model's weights hold is an error, unless the recipe says which the
+// layers are.
+void CheckStatedDepths(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings);
+
 // Warns of keys that change the forward pass and differ from the donor's, and of remote code; another model_type is an
 // error.
 void CompareConfigs(const InputSet& inputs, PlanFindings* findings);

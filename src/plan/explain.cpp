@@ -5,6 +5,7 @@
 #include "src/plan/explain.h"
 
 #include "src/base/text.h"
+#include "src/io/output_dir.h"
 #include "src/plan/plan_findings.h"
 
 #include "gpumerge/method.h"
@@ -116,7 +117,7 @@ std::string FilesText(const Plan& plan) {
   std::vector<std::string> names;
   for (const PlanTextFile& file : plan.text_files) names.push_back(file.file_name);
   for (const PlanCopiedFile& file : plan.copied_files) names.push_back(file.file_name);
-  names.emplace_back("gpumerge_report.json");
+  names.emplace_back(kMergeReportFile);
   std::sort(names.begin(), names.end());
   const std::string shards = plan.shards.size() == 1
                                  ? plan.shards[0].file_name

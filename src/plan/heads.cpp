@@ -40,6 +40,11 @@ bool ExpectsHead(const JsonDocument& config) {
          architectures->find("ForConditionalGeneration") != std::string::npos;
 }
 
+bool IsCausalLm(const JsonDocument& config) {
+  const std::optional<std::string> architectures = config.GetRaw({"architectures"});
+  return architectures && architectures->find("ForCausalLM") != std::string::npos;
+}
+
 ModelHead FindModelHead(const InputModel& model, uint32_t index) {
   ModelHead head{index, HeadKind::kNone, FindHead(model.layout), TiedFlag(model.config)};
   const ModelTensor* embedding = FindEmbedding(model.layout);
@@ -120,6 +125,11 @@ HeadPlan PlanHead(const InputSet& inputs, PlanFindings* findings) {
                fmt::format("\"{}\" has no head and no tie_word_embeddings; its embedding is taken as its head",
                            model.reference),
                "state tie_word_embeddings in its config.json", findings);
+    } else if (head.kind == HeadKind::kAssumedTied && IsCausalLm(model.config)) {
+      WarnTied(model,
+               fmt::format("\"{}\" has no head and no tie_word_embeddings; it is taken as tied", model.reference),
+               "state tie_word_embeddings: true in its config.json, or a loader may fill the head with random values",
+               findings);
     }
   }
   const std::optional<bool> donor_flag = TiedFlag(inputs.models[inputs.donor].config);

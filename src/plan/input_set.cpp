@@ -4,6 +4,8 @@
 // Opening models. Two references to one place are one model, however they are written.
 #include "src/plan/input_set.h"
 
+#include "src/plan/config_json.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -59,6 +61,14 @@ class Opener {
                      .help = "put the model's config.json beside its weights"});
       }
       JsonDocument model_config(*files.config_json, files.location.directory + "/config.json");
+      if (!model_config.GetRaw({})->starts_with('{')) {
+        throw Error({.code = ErrorCode::kConfigField,
+                     .message = fmt::format("the config.json of \"{}\" is not an object", text),
+                     .where = model_config.file(),
+                     .found = model_config.GetRaw({})->substr(0, 40),
+                     .expected = "an object: {\"model_type\": ...}",
+                     .help = "put the model's own config.json beside its weights"});
+      }
       models_.push_back({text, std::move(files), std::move(model_config), {}});
       const auto index = static_cast<uint32_t>(models_.size() - 1);
       by_identity_[identity] = index;
@@ -283,6 +293,7 @@ InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const
   PlaceBase(config, method, &inputs, &opener, findings);
   CheckCounts(config, inputs, method, findings);
   FindLayouts(config, &inputs);
+  CheckStatedDepths(config, inputs, findings);
   CheckSlices(config, inputs, findings);
   for (const InputModel& model : inputs.models)
     findings->warnings.insert(findings->warnings.end(), model.files.warnings.begin(), model.files.warnings.end());

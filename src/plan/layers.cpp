@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <map>
 
 namespace gpumerge {
@@ -190,6 +191,19 @@ ModelLayout FindLayout(const std::vector<ModelTensor>& tensors, std::optional<ui
   return MakeLayout(tensors, config_depth, 0, pattern);
 }
 
+std::optional<DepthShortfall> FindDepthShortfall(const std::vector<ModelTensor>& tensors, const JsonDocument& config) {
+  const std::optional<ConfigDepth> depth = FindConfigDepth(config);
+  const Candidates candidates = FindCandidates(tensors);
+  if (!depth || candidates.empty()) return std::nullopt;
+  DepthShortfall shortfall{depth->n_layers, 0};
+  for (const auto& [prefix, candidate] : candidates) {
+    if (candidate.n_layers == depth->n_layers) return std::nullopt;
+    if (candidate.nesting == 0) shortfall.held = std::max(shortfall.held, candidate.n_layers);
+  }
+  if (shortfall.held >= shortfall.stated) return std::nullopt;
+  return shortfall;
+}
+
 ModelLayout PlaceInStack(const std::vector<ModelTensor>& tensors, const std::optional<LayerStack>& stack) {
   ModelLayout layout;
   layout.stack = stack;
@@ -216,10 +230,14 @@ const ModelTensor* FindEmbedding(const ModelLayout& layout) {
 
 const ModelTensor* FindHead(const ModelLayout& layout) {
   constexpr std::array<std::string_view, 2> kModules{"lm_head", "embed_out"};
-  if (const ModelTensor* found = FindModule(layout.after, kModules)) return found;
+  // What holds a number belongs to some layer, also where no stack was recognised.
+  std::vector<const ModelTensor*> unnumbered;
+  std::copy_if(layout.after.begin(), layout.after.end(), std::back_inserter(unnumbered),
+               [](const ModelTensor* tensor) { return FindNumbers(tensor->name).empty(); });
+  if (const ModelTensor* found = FindModule(unnumbered, kModules)) return found;
   const ModelTensor* embedding = FindEmbedding(layout);
   if (embedding == nullptr) return nullptr;
-  for (const ModelTensor* tensor : layout.after)
+  for (const ModelTensor* tensor : unnumbered)
     if (tensor->shape == embedding->shape) return tensor;
   return nullptr;
 }

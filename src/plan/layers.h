@@ -46,6 +46,13 @@ ModelLayout FindLayout(const std::vector<ModelTensor>& tensors, const JsonDocume
 ModelLayout FindLayout(const std::vector<ModelTensor>& tensors, std::optional<uint64_t> config_depth,
                        const std::optional<std::string>& pattern);
 
+// config.json states more layers than the longest stack holds, and no numbers are as many as it states. Not found where
+// no tensor is numbered.
+struct DepthShortfall {
+  uint64_t stated = 0, held = 0;
+};
+std::optional<DepthShortfall> FindDepthShortfall(const std::vector<ModelTensor>& tensors, const JsonDocument& config);
+
 // Places tensors by another model's stack; without one, none is in a layer.
 ModelLayout PlaceInStack(const std::vector<ModelTensor>& tensors, const std::optional<LayerStack>& stack);
 

@@ -3,6 +3,7 @@
 //
 // From a recipe to a Plan, step by step: open, match, check, lay out. Every step reports all it finds; nothing is read
 // but headers and small text files.
+#include "src/io/hub_cache.h"
 #include "src/io/output_dir.h"
 #include "src/plan/config_json.h"
 #include "src/plan/groups.h"
@@ -43,7 +44,7 @@ void ChooseOutput(const MergeConfig& config, const PlanOptions& options, Plan* p
     chosen = (stem.empty() ? "model" : stem) + "-merged";
     plan->output_dir_why = "default";
   }
-  std::string absolute = std::filesystem::absolute(chosen).lexically_normal().string();
+  std::string absolute = std::filesystem::absolute(ExpandHome(chosen)).lexically_normal().string();
   if (absolute.size() > 1 && absolute.ends_with('/')) absolute.pop_back();
   plan->output_dir = std::move(absolute);
 }

@@ -47,7 +47,10 @@ TEST_F(ConfigJsonTest, TheTypeIsAddedWhereItWasNotStated) {
 TEST_F(ConfigJsonTest, VocabularyIsThatOfTheTensor) {
   for (const char* name : {"a", "b"})
     Write(name, TinyTensors({.n_layers = 1, .vocab_size = 24}), TinyConfig({.n_layers = 1, .vocab_size = 20}));
-  EXPECT_THAT(TextFile(MakePlan(kLinearOfTwo), "config.json"), HasSubstr("\"vocab_size\": 24"));
+  const Plan plan = MakePlan(kLinearOfTwo);
+  EXPECT_THAT(TextFile(plan, "config.json"), HasSubstr("\"vocab_size\": 24"));
+  EXPECT_THAT(plan.notes, ::testing::Contains("config.json: vocab_size is set from 20 to 24, the rows of "
+                                              "model.embed_tokens.weight"));
 }
 
 TEST_F(ConfigJsonTest, DifferencesInTheForwardPassWarn) {
@@ -104,6 +107,27 @@ TEST_F(ConfigJsonTest, MalformedJson) {
   WriteWith("a", "");
   Write("b", TinyTensors({.n_layers = 1}), "{\"num_hidden_layers\": 1,,}");
   EXPECT_EQ(Info(Problem(kLinearOfTwo).code).code, "JSON-SYNTAX");
+}
+
+TEST_F(ConfigJsonTest, MoreLayersStatedThanHeldIsRefused) {
+  Write("a", TinyTensors({}), TinyConfig({}));
+  Write("b", TinyTensors({}), TinyConfig({.n_layers = 6}));
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(Info(problem.code).code, "CFG-JSON");
+  EXPECT_EQ(problem.message, "config.json says 6 layers, the weights hold 4");
+  EXPECT_EQ(problem.where, dir_ / "b/config.json");
+  EXPECT_THAT(problem.help, HasSubstr("fix config.json, or set layer_pattern"));
+  EXPECT_TRUE(Problems(std::string(kLinearOfTwo) + "layer_pattern: model.layers.\n").empty());
+}
+
+TEST_F(ConfigJsonTest, NotAnObjectIsRefused) {
+  WriteWith("a", "");
+  for (const std::string text : {"[]", " [1]", "null", "\"x\"", "3"}) {
+    Write("b", TinyTensors({.n_layers = 1}), text);
+    const Diagnostic problem = Problem(kLinearOfTwo);
+    EXPECT_EQ(Info(problem.code).code, "CFG-JSON") << text;
+    EXPECT_EQ(problem.message, Expand("the config.json of \"$D/b\" is not an object"));
+  }
 }
 
 }  // namespace

@@ -127,5 +127,14 @@ TEST_F(HeadsTest, NestedFlags) {
   EXPECT_THAT(TextFile(MakePlan(kLinearOfTwo), "config.json"), HasSubstr("\"tie_word_embeddings\": false}}"));
 }
 
+TEST_F(HeadsTest, NothingSaidAndNoHeadAnywhereWarns) {
+  WriteModelWithFlag("a", false, "");
+  WriteModelWithFlag("b", false, "true");
+  const Plan plan = MakePlan(kLinearOfTwo);
+  ASSERT_THAT(Codes(plan.warnings), ElementsAre("MM-TIE"));
+  EXPECT_EQ(plan.warnings[0].message, Expand("\"$D/a\" has no head and no tie_word_embeddings; it is taken as tied"));
+  EXPECT_THAT(Names(plan), Not(::testing::Contains("lm_head.weight")));
+}
+
 }  // namespace
 }  // namespace gpumerge::test

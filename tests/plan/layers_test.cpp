@@ -100,5 +100,29 @@ TEST(LayersTest, HeadOfAnyNameByItsShape) {
   EXPECT_EQ(FindHead(layout)->name, "transformer.output_layer.weight");
 }
 
+TEST(LayersTest, WhatHoldsANumberIsNoHead) {
+  std::vector<ModelTensor> tensors = Tensors({"model.embed_tokens.weight", "model.layers.0.mlp.gate_proj.weight",
+                                              "model.layers.1.lm_head.weight", "model.norm.weight"});
+  tensors[3].shape = {2};
+  const ModelLayout layout = FindLayout(tensors, Config(R"({"num_hidden_layers": 6})"), std::nullopt);
+  ASSERT_FALSE(layout.stack.has_value());
+  EXPECT_EQ(FindHead(layout), nullptr);
+}
+
+TEST(LayersTest, MoreLayersStatedThanHeld) {
+  const auto shortfall = [](const std::vector<std::string>& names, const std::string& config) {
+    return FindDepthShortfall(Tensors(names), Config(config));
+  };
+  ASSERT_TRUE(shortfall(kTwoTowers, R"({"num_hidden_layers": 6})").has_value());
+  EXPECT_EQ(shortfall(kTwoTowers, R"({"num_hidden_layers": 6})")->stated, 6u);
+  EXPECT_EQ(shortfall(kTwoTowers, R"({"num_hidden_layers": 6})")->held, 3u);
+  EXPECT_TRUE(shortfall({"l.0.experts.7.w"}, R"({"n_layer": 4})").has_value()) << "experts are not layers";
+  EXPECT_FALSE(shortfall(kTwoTowers, R"({"num_hidden_layers": 3})").has_value());
+  EXPECT_FALSE(shortfall(kTwoTowers, R"({"num_hidden_layers": 2})").has_value());
+  EXPECT_FALSE(shortfall({"l.0.a", "l.4.a"}, R"({"num_hidden_layers": 3})").has_value()) << "fewer than held";
+  EXPECT_FALSE(shortfall(kTwoTowers, "{}").has_value());
+  EXPECT_FALSE(shortfall({"a.weight"}, R"({"num_hidden_layers": 3})").has_value()) << "nothing is numbered";
+}
+
 }  // namespace
 }  // namespace gpumerge

@@ -4,6 +4,8 @@
 // Models that do not fit together are refused, with every tensor named; nothing is dropped, cropped or cast silently.
 #include "tests/plan/plan_fixture.h"
 
+#include <cstdlib>
+
 namespace gpumerge::test {
 namespace {
 
@@ -211,6 +213,23 @@ TEST_F(MatchTest, OutputDirectoryAndWhy) {
   options.output_dir = dir_ / "from-flag";
   EXPECT_EQ(PlanMerge(config, options).output_dir, dir_ / "from-flag");
   EXPECT_EQ(PlanMerge(config, options).output_dir_why, "--out");
+}
+
+TEST_F(MatchTest, OutputDirectoryInTheHomeDirectory) {
+  Write("a", {});
+  Write("b", {});
+  MergeConfig config = Config(kLinearOfTwo);
+  const char* home = std::getenv("HOME");
+  const std::string old_home = home == nullptr ? "" : home;
+  ::setenv("HOME", dir_.path().c_str(), 1);
+  config.output = "~/from-recipe";
+  const std::string from_recipe = PlanMerge(config, {}).output_dir;
+  PlanOptions options;
+  options.output_dir = "~/from-flag";
+  const std::string from_flag = PlanMerge(config, options).output_dir;
+  home == nullptr ? ::unsetenv("HOME") : ::setenv("HOME", old_home.c_str(), 1);
+  EXPECT_EQ(from_recipe, dir_ / "from-recipe");
+  EXPECT_EQ(from_flag, dir_ / "from-flag");
 }
 
 }  // namespace
