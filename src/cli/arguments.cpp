@@ -91,6 +91,8 @@ void CheckFirstWord(const std::string& word, Problems* problems) {
 // first_word: of the command line, "" when that was the verb.
 void PlaceRunPositionals(const RawFlags& raw, const std::string& first_word, Arguments* arguments, Problems* problems) {
   std::vector<std::string> words = raw.positionals;
+  if (std::find(words.begin(), words.end(), "") != words.end())
+    problems->push_back(UsageProblem("an argument is empty", "perhaps a shell variable is not set"));
   for (const std::string& word : words)
     if (FindVerb(word) != nullptr)
       problems->push_back(UsageProblem(

@@ -9,9 +9,12 @@
 #include "src/cli/signals.h"
 #include "src/cli/terminal.h"
 
+#include <fmt/format.h>
+
 #include <exception>
 #include <new>
 #include <span>
+#include <system_error>
 
 namespace gpumerge::cli {
 namespace {
@@ -64,6 +67,10 @@ int Run(const std::vector<std::string>& words) {
   } catch (const std::bad_alloc&) {
     return Report({ErrorCode::kResMemory, "the system has no more memory", "", "", "",
                    "give a smaller --memory, or free some; nothing was published"},
+                  &messages);
+  } catch (const std::system_error& error) {  // a thread could not be started
+    return Report({ErrorCode::kResMemory, fmt::format("the system refuses a thread or memory: {}", error.what()), "",
+                   "", "", "use fewer --threads, or raise the limit (ulimit -u, ulimit -v); nothing was published"},
                   &messages);
   } catch (const std::exception& error) {
     return Report({ErrorCode::kInternal, error.what(), "", "", "",

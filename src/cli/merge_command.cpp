@@ -124,6 +124,7 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   const RunStats stats = RunMerge(plan, options);
   messages->EndRedraw();
   stats_file.Write(stats);
+  messages->Record(Summary(plan, stats));
   if (!arguments.quiet) PrintResult(Summary(plan, stats));
   return 0;
 }

@@ -106,6 +106,10 @@ void Messages::Detail(std::string_view line) {
   if (log_->file) log_->file->info("{}", Clean(line));
 }
 
+void Messages::Record(std::string_view text) {
+  if (log_->file) log_->file->info("{}", text);
+}
+
 void Messages::Redraw(std::string_view line) {
   if (quiet_ || format_ == ErrorFormat::kJson) return;
   WriteStderr(fmt::format("\r{}\033[K", Clean(line)));

@@ -30,6 +30,8 @@ class Messages {
   void Note(std::string_view line);    // not with --quiet
   void Detail(std::string_view line);  // only with --verbose
 
+  // To the log file only: what standard output gets.
+  void Record(std::string_view text);
   // The progress line of a terminal; the next message of any kind takes its place.
   void Redraw(std::string_view line);
   // Takes the progress line away.
