@@ -18,6 +18,7 @@ namespace {
 
 // A batch or chunk of about this size keeps several units in the last-level cache on their way through the pipeline.
 constexpr uint64_t kChunkBytes = 4 << 20;
+constexpr uint64_t kRoomBesideBytes = 64 << 20;
 // Units on their way at once: one is read, one computed, one written, and a few wait.
 constexpr uint64_t kUnitsAtOnce = 6;
 // Stacks, hash states, queues, the allocator's own.
@@ -115,9 +116,10 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, const Bac
   layout.units.max_chunk_elems = options.max_chunk_elems;
   layout.units.resident_bytes = std::min(layout.staging_bytes, backend.Info().max_batch_bytes);
   layout.units.chunk_bytes = std::max(largest_chunk, std::min(kChunkBytes, layout.staging_bytes / kUnitsAtOnce));
-  // What is never used need not be reserved.
-  layout.staging_bytes =
-      std::min(layout.staging_bytes, std::max(2 * largest_group, kUnitsAtOnce * layout.units.chunk_bytes));
+  // The largest group and some room beside it: more would be touched for the first time, which costs more than it
+  // gains.
+  layout.staging_bytes = std::min(layout.staging_bytes,
+                                  largest_group + std::max(kRoomBesideBytes, kUnitsAtOnce * layout.units.chunk_bytes));
   return layout;
 }
 

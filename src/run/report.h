@@ -5,6 +5,7 @@
 // equal reports: nothing about time, machine, device, threads, memory or paths.
 #pragma once
 
+#include "src/io/output_dir.h"
 #include "src/run/pipeline.h"
 
 #include "gpumerge/plan.h"
@@ -14,7 +15,7 @@
 
 namespace gpumerge {
 
-inline constexpr const char* kReportFile = "gpumerge_report.json";
+inline constexpr const char* kReportFile = kMergeReportFile;
 
 // results: of every item of the plan.
 std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results);
