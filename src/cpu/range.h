@@ -51,7 +51,7 @@ struct RangeFinding {
 };
 
 // Values that a selection's threshold may well be; unused ones are 0xffffffff, which no key is.
-inline constexpr uint32_t kGuesses = 4;
+inline constexpr uint32_t kGuesses = 6;
 struct Guesses {
   friend bool operator==(const Guesses&, const Guesses&) = default;
   uint32_t keys[kGuesses];
