@@ -220,7 +220,7 @@ TEST_F(PipelineTest, LayoutKeepsTheBudget) {
   const auto backend = MakeCpuBackend(2, "");
   RunOptions options;
   for (const uint64_t spare : {uint64_t{0}, uint64_t{1'000'000}, uint64_t{1'000'000'000}}) {
-    options.memory_bytes = LayOutMemory(plan, options, *backend).smallest_budget_bytes + spare + 4'000'000;
+    options.memory_bytes = LayOutMemory(plan, options, *backend).smallest_budget_bytes + spare + 32'000'000;
     const MemoryLayout layout = LayOutMemory(plan, options, *backend);
     EXPECT_GT(layout.staging_bytes, 0u);
     EXPECT_LE(layout.overhead_bytes + layout.staging_bytes, *options.memory_bytes);
