@@ -169,7 +169,7 @@ class ReferenceExecutor {
       found->largest_finite = std::max(found->largest_finite, FromBits(Bits(value) & kMagnitudeMask));
   }
 
-  const ReferenceCall& call_;
+  const ReferenceCall call_;
   const MergeJob& job_;
   std::vector<float> x_;               // (n_inputs) at the current index
   std::vector<uint32_t> draws_;        // (n_models)
