@@ -44,21 +44,42 @@ struct Work {
   JobState* state = nullptr;
   uint64_t first_elem = 0;  // multiple of kBlockElems
   uint64_t n_elems = 0;
-  std::vector<const std::byte*> inputs;  // each at first_elem; 64-byte aligned
-  std::byte* output = nullptr;           // at first_elem; 64-byte aligned; written by the last pass only
+  // (n_inputs), each at first_elem; 64-byte aligned. Empty in the later parts of a kept tensor.
+  std::vector<const std::byte*> inputs;
+  std::byte* output = nullptr;  // at first_elem; 64-byte aligned; written by the last pass only
   // Which readings to do: [first_read, last_read) of the tensor's readings (TotalReads of them). The whole tensor in
   // one part does all of them at once; a streamed tensor does one a part, all parts of one reading before the next.
   uint32_t first_read = 0, last_read = 0;
+  // The backend keeps the tensor's inputs in its own memory (BackendInfo::keeps): the parts of the first reading bring
+  // them, each once; then one part of the whole tensor does the readings between first and last, if there are any;
+  // then parts of any size do the last reading and bring back the output.
+  bool kept = false;
+  // Which of the groups that are under way at once (BackendInfo::lanes) this tensor belongs to. A lane has one tensor
+  // that comes in parts at a time.
+  uint32_t lane = 0;
 };
 
 struct BackendInfo {
-  std::string name{};      // "cpu", "reference"
+  std::string name{};      // "cpu", "reference", "cuda:0"
   std::string detail{};    // "x86-64-v4, 2 threads"
   bool can_stream = true;  // false: a tensor must be submitted whole
   // Batches that may be submitted before the oldest is waited for. 1: Submit does the work itself.
   uint32_t max_in_flight = 1;
-  // The most staging memory that one batch may use, e.g. what the device's own memory can mirror.
-  uint64_t max_batch_bytes = ~uint64_t{0};
+  // Tensors that may come in parts alternately, e.g. one on its way in while another is on its way out.
+  uint32_t lanes = 1;
+  // The memory of the backend's own device that it may use; 0: it works in staging memory.
+  uint64_t device_bytes = 0;
+  bool keeps() const { return device_bytes > 0; }
+};
+
+// How a run divides a device's memory. All of it is allocated at once, before the first Submit.
+struct DeviceMemory {
+  uint64_t unit_bytes = 0;  // the most that one batch needs there: inputs, output and states of what is not kept
+  uint32_t n_units = 0;     // batches of that size at once
+  // For what outlives a batch: kept inputs and the states of tensors that come in parts. One lane uses at most half of
+  // it, or all while no other lane has a tensor in parts.
+  uint64_t kept_bytes = 0;
+  uint64_t total_bytes() const { return unit_bytes * n_units + kept_bytes; }
 };
 
 class Backend {
@@ -69,11 +90,18 @@ class Backend {
   virtual uint64_t StateBytes(const MergeJob& job, const PassList& passes) const = 0;
   // Memory that the backend itself holds for jobs like these while it runs (scratch of all its threads).
   virtual uint64_t FixedBytes(std::span<const MergeJob* const> jobs) const = 0;
+  // Device memory for the statistics of this job when it is submitted whole, or in parts. 0 without a device.
+  virtual uint64_t DeviceStateBytes(const MergeJob& job, const PassList& passes, bool in_parts) const {
+    (void)job, (void)passes, (void)in_parts;
+    return 0;
+  }
+  // Called once before Submit where Info().keeps(). Throws Error(DEV-MEMORY) when the device has less than that now.
+  virtual void AllocateDevice(const DeviceMemory& memory) { (void)memory; }
   // 64-byte aligned staging memory, freed when the backend is destroyed. Throws Error(kResMemory). Called once.
   virtual std::span<std::byte> AllocateStaging(uint64_t bytes) = 0;
   virtual std::unique_ptr<JobState> NewState(const MergeJob& job, const PassList& passes) = 0;
-  // Runs a batch of work, in order with earlier calls; copies what it keeps of it. The parts of a streamed tensor come
-  // one after another, never mixed with those of another tensor. Returns a ticket for Wait.
+  // Runs a batch of work, in order with earlier calls; copies what it keeps of it. The parts of a tensor come in order,
+  // mixed at most with those of other lanes. Returns a ticket for Wait.
   virtual uint64_t Submit(std::span<const Work> batch) = 0;
   // Returns when the work of that ticket is done and its output is in staging memory. Rethrows what went wrong.
   virtual void Wait(uint64_t ticket) = 0;
@@ -84,5 +112,8 @@ class Backend {
 // threads = 0: one for each usable core. max_isa: see RunOptions.
 std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& max_isa);
 std::unique_ptr<Backend> MakeReferenceBackend();
+// gpu: index as in SurveyGpus (gpumerge/gpu.h). vram_bytes: the most device memory to use; 0 = nine tenths of what is
+// free. Staging memory is pinned, usable by all GPUs. Throws Error(DEV-*).
+std::unique_ptr<Backend> MakeCudaBackend(uint32_t gpu, uint64_t vram_bytes);
 
 }  // namespace gpumerge

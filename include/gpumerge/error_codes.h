@@ -100,6 +100,12 @@ namespace gpumerge {
   X(kOutInInput, "OUT-IN-INPUT", 9, "the output and an input directory overlap")                             \
   X(kOutLocked, "OUT-LOCKED", 9, "another run writes this output")                                           \
   X(kDeviceUnavailable, "DEV-NONE", 10, "the device asked for cannot be used")                               \
+  X(kDeviceBusy, "DEV-BUSY", 10, "the GPU is in use by another process exclusively, or prohibited")          \
+  X(kDeviceDriver, "DEV-DRIVER", 10, "no NVIDIA driver, or one too old for this build")                      \
+  X(kDeviceFailed, "DEV-FAILED", 10, "the GPU reported an error while it worked")                            \
+  X(kDeviceMemory, "DEV-MEMORY", 10, "the GPU has too little free memory")                                   \
+  X(kDeviceNotBuilt, "DEV-NOTBUILT", 10, "this gpumerge was built without CUDA")                             \
+  X(kSelfcheck, "DEV-SELFCHECK", 10, "the device's result differs from the reference executor's")            \
   X(kResLimit, "ST-LIMIT", 10, "a header exceeds the limits for untrusted input")                            \
   X(kResMemory, "RES-MEM", 10, "the memory budget is too small")                                             \
   X(kCancelled, "CANCELLED", 130, "stopped by the user; nothing was published")

@@ -8,13 +8,16 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace gpumerge {
 
 enum class Device : uint8_t {
-  kAuto,       // the fastest that works here
+  kAuto,       // the GPUs if there are any that work, else the CPU
   kCpu,        // threads and SIMD
   kReference,  // scalar and obviously right; for validation
+  kCuda,       // GPUs only
+  kHybrid,     // GPUs, and the CPU for what the links cannot feed
 };
 
 enum class Sync : uint8_t { kFull, kNone };  // fsync before publishing, or leave it to the kernel
@@ -39,6 +42,10 @@ struct Progress {
 
 struct RunOptions {
   Device device = Device::kAuto;
+  std::vector<uint32_t> gpus;            // for kCuda: which; empty = all that work
+  std::optional<uint64_t> vram_bytes;    // promise, for each GPU. Default: nine tenths of what is free
+  std::optional<uint64_t> pinned_bytes;  // the most staging memory that is pinned for GPUs; part of memory_bytes
+  double selfcheck_percent = 0;          // of the tensors, computed again by the reference executor and compared
   uint32_t threads = 0;                  // compute threads; 0 = one for each usable core
   std::optional<uint64_t> memory_bytes;  // promise: anonymous memory of the process. Default: see DefaultMemoryBytes
   Sync sync = Sync::kFull;
