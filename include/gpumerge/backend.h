@@ -76,8 +76,8 @@ struct BackendInfo {
 struct DeviceMemory {
   uint64_t unit_bytes = 0;  // the most that one batch needs there: inputs, output and states of what is not kept
   uint32_t n_units = 0;     // batches of that size at once
-  // For what outlives a batch: kept inputs and the states of tensors that come in parts. One lane uses at most half of
-  // it, or all while no other lane has a tensor in parts.
+  // For what outlives a batch: kept inputs, each rounded up to 256 bytes, and the states of tensors that come in parts.
+  // One lane uses at most half of it, or all while no other lane has a tensor in parts.
   uint64_t kept_bytes = 0;
   uint64_t total_bytes() const { return unit_bytes * n_units + kept_bytes; }
 };

@@ -34,6 +34,8 @@ struct RunStats {
   uint64_t memory_budget_bytes = 0;
   uint64_t peak_memory_bytes = 0;  // peak resident set, shared library pages included
   uint64_t slerp_lerp_tensors = 0, slerp_tensors = 0;
+  uint64_t selfcheck_tensors = 0;    // compared with the reference executor, all equal
+  std::vector<Diagnostic> warnings;  // e.g. that a device had less memory than planned
   std::string output_dir;
 };
 
@@ -53,6 +55,11 @@ struct RunEstimate {
   uint64_t bytes_read = 0;           // with repeated reads
   uint64_t bytes_read_again = 0;     // of those, reads after the first
   uint64_t disk_free_bytes = 0;
+  // Of the first GPU; 0 without one. The least that works, and what the run would take.
+  uint64_t device_memory_needed_bytes = 0, device_memory_bytes = 0;
+  uint64_t n_kept_tensors = 0;  // tensors that come to the GPU in parts and stay there until they are merged
+  // Over the link, if the GPUs do all of it: inputs, repeated ones too, and outputs. 0 without a GPU.
+  uint64_t bytes_to_device = 0, bytes_from_device = 0;
 };
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options);
 
