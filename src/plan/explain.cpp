@@ -185,7 +185,7 @@ PassTotals CountPasses(const Plan& plan) {
   return totals;
 }
 
-std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate) {
+std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate, const std::optional<PlanCost>& cost) {
   const PlanTotals totals = Totals(plan);
   std::string text =
       fmt::format("{} merge of {}, seed {}\n\n", plan.method, Plural(plan.models.size(), "model"), plan.seed);
@@ -195,6 +195,7 @@ std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate) {
                       totals.n_params, totals.n_merged, totals.n_copied);
   text += fmt::format("files    {}\n", FilesText(plan));
   text += ResourcesText(plan, estimate);
+  if (cost) text += CostText(*cost);
   text += TensorTable(plan);
   if (!plan.warnings.empty()) text += fmt::format("\n{}\n", Plural(plan.warnings.size(), "warning"));
   for (const Diagnostic& warning : plan.warnings) text += DiagnosticText(warning);

@@ -5,19 +5,23 @@
 // state).
 #pragma once
 
+#include "src/plan/rates.h"
+
 #include "gpumerge/merge.h"
 #include "gpumerge/plan.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace gpumerge {
 
-// For people: models, output, device, memory, disk, bytes; every output tensor; warnings and notes.
-std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate);
+// For people: models, output, device, memory, disk, bytes, time if it is known; every output tensor; warnings and
+// notes.
+std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate, const std::optional<PlanCost>& cost = {});
 
 // The same for machines; keys are stable. Indented, with a final line feed.
-std::string PlanToJson(const Plan& plan, const RunEstimate& estimate);
+std::string PlanToJson(const Plan& plan, const RunEstimate& estimate, const std::optional<PlanCost>& cost = {});
 
 // What the passes and readings of a plan add up to, for scripts that check it.
 struct PassTotals {

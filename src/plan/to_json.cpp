@@ -128,6 +128,19 @@ Json EstimateJson(const RunEstimate& estimate) {
           {"disk_free_bytes", estimate.disk_free_bytes}};
 }
 
+Json CostJson(const PlanCost& cost) {
+  Json stages = Json::array();
+  for (const StageCost& stage : cost.stages)
+    stages.push_back({{"stage", stage.stage},
+                      {"bytes", stage.bytes},
+                      {"bytes_per_second", stage.bytes_per_second},
+                      {"seconds", stage.seconds}});
+  return {{"seconds", cost.seconds()},
+          {"binds", cost.stages[cost.slowest].stage},
+          {"assumption", cost.assumption.empty() ? Json(nullptr) : Json(cost.assumption)},
+          {"stages", std::move(stages)}};
+}
+
 Json ModelsJson(const Plan& plan) {
   Json json = Json::array();
   for (uint32_t i = 0; i < plan.models.size(); ++i) {
@@ -145,12 +158,13 @@ Json ModelsJson(const Plan& plan) {
 
 }  // namespace
 
-std::string PlanToJson(const Plan& plan, const RunEstimate& estimate) {
+std::string PlanToJson(const Plan& plan, const RunEstimate& estimate, const std::optional<PlanCost>& cost) {
   Json json{{"method", plan.method}, {"seed", plan.seed}, {"plan_hash", PlanHash(plan)}};
   json["output"] = {{"directory", plan.output_dir}, {"why", plan.output_dir_why}};
   json["models"] = ModelsJson(plan);
   json["totals"] = TotalsJson(plan);
   json["run"] = EstimateJson(estimate);
+  if (cost) json["cost"] = CostJson(*cost);
   json["input_files"] = Json::array();
   for (const PlanFile& file : plan.files)
     json["input_files"].push_back({{"path", file.path}, {"model", file.model}, {"bytes", file.size_bytes}});

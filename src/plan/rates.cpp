@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every byte crosses every stage once, unless a tensor has to be read again for a further pass.
+#include "src/plan/rates.h"
+
+#include "src/base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace gpumerge {
+namespace {
+
+uint64_t InputBytes(const PlanItem& item) {
+  uint64_t bytes = 0;
+  for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
+  return bytes;
+}
+
+// The inputs of copied tensors, which a GPU never sees, and the output of merged ones, which it sends.
+struct Shares {
+  uint64_t copied_in = 0, merged_out = 0;
+};
+
+Shares SharesOf(const Plan& plan) {
+  Shares shares;
+  for (const PlanItem& item : plan.items)
+    item.action == PlanAction::kCopy ? shares.copied_in += InputBytes(item) : shares.merged_out += item.size_bytes;
+  return shares;
+}
+
+std::string SecondsText(double seconds) {
+  if (seconds < 0.1) return fmt::format("{:.1f} ms", seconds * 1e3);
+  if (seconds < 600) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 36'000) return fmt::format("{:.1f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+std::string RateText(double bytes_per_second) {
+  // Faster than FormatBytes can say is faster than anything that is built.
+  constexpr double kMostBytes = 1e18;
+  return FormatBytes(static_cast<uint64_t>(std::min(bytes_per_second, kMostBytes))) + "/s";
+}
+
+}  // namespace
+
+uint64_t BytesToGpu(const Plan& plan, std::optional<uint64_t> vram_bytes) {
+  uint64_t bytes = 0;
+  for (const PlanItem& item : plan.items) {
+    if (item.action != PlanAction::kMerge) continue;
+    const uint64_t input_bytes = InputBytes(item);
+    const bool fits = !vram_bytes || input_bytes + item.size_bytes <= *vram_bytes;
+    bytes += input_bytes * (fits ? 1 : TotalReads(item.passes));
+  }
+  return bytes;
+}
+
+StageBytes BytesOfStages(const Plan& plan, const RunEstimate& estimate, bool for_gpu,
+                         std::optional<uint64_t> vram_bytes) {
+  const bool has_gpu = estimate.device.find("cuda") != std::string::npos;
+  const Shares shares = SharesOf(plan);
+  StageBytes bytes;
+  if (for_gpu && !has_gpu) {
+    bytes.link = BytesToGpu(plan, vram_bytes);
+    bytes.disk = bytes.link + shares.copied_in;
+    bytes.assumption = vram_bytes ? fmt::format("as on a GPU that may use {}", FormatBytes(*vram_bytes))
+                                  : "as on a GPU that every tensor's inputs fit; --vram SIZE says how much it has";
+  } else {
+    bytes.disk = estimate.bytes_read;
+    bytes.link = estimate.bytes_read - std::min(estimate.bytes_read, shares.copied_in);
+  }
+  bytes.compute = bytes.disk;
+  bytes.out = Totals(plan).output_bytes;
+  // Results come back the other way at the same time; the busier direction counts.
+  bytes.link = std::max(bytes.link, shares.merged_out);
+  return bytes;
+}
+
+PlanCost CostOfStages(const StageBytes& bytes, const StageRates& rates) {
+  PlanCost cost;
+  cost.assumption = bytes.assumption;
+  const auto add = [&](std::string_view stage, uint64_t stage_bytes, double rate) {
+    if (rate > 0) cost.stages.push_back({stage, stage_bytes, rate, static_cast<double>(stage_bytes) / rate});
+  };
+  add("disk", bytes.disk, rates.disk);
+  add("link", bytes.link, rates.link);
+  add("compute", bytes.compute, rates.compute);
+  add("out", bytes.out, rates.out);
+  const auto slowest = std::max_element(cost.stages.begin(), cost.stages.end(),
+                                        [](const StageCost& a, const StageCost& b) { return a.seconds < b.seconds; });
+  cost.slowest = static_cast<size_t>(slowest - cost.stages.begin());
+  return cost;
+}
+
+std::string CostText(const PlanCost& cost) {
+  std::string text = fmt::format("time     {}: {} binds, the stages overlap\n", SecondsText(cost.seconds()),
+                                 cost.stages[cost.slowest].stage);
+  for (const StageCost& stage : cost.stages)
+    text += fmt::format("         {:8}{:>10} at {:>11}  {:>9}\n", stage.stage, FormatBytes(stage.bytes),
+                        RateText(stage.bytes_per_second), SecondsText(stage.seconds));
+  if (!cost.assumption.empty()) text += fmt::format("         {}\n", cost.assumption);
+  return text;
+}
+
+}  // namespace gpumerge
