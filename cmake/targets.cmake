@@ -3,11 +3,12 @@ function(gm_compile_options target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_SOURCE_DIR})
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Werror
-                                           -ffp-contract=off -fno-fast-math)
+  # CUDA files have flags of their own (gm_cuda_compile_options).
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wconversion;-Wsign-conversion>"
+                         "$<$<COMPILE_LANGUAGE:CXX>:-Wshadow;-Werror;-ffp-contract=off;-fno-fast-math>")
   if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 sees overlaps in std::string's operator+ that are not there (GCC bug 105651).
-    target_compile_options(${target} PRIVATE -Wno-restrict)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
   endif()
   target_compile_definitions(${target} PRIVATE GPUMERGE_VERSION="${PROJECT_VERSION}")
   if(GPUMERGE_SANITIZE)
@@ -30,14 +31,22 @@ function(gm_add_layer name)
   target_link_libraries(gm_${name} PUBLIC ${LAYER_DEPS})
 endfunction()
 
-# Adds the objects of layers, and the libraries they need, to a target.
+# Adds the objects of layers, and the libraries they need, to a target. With the layer `cuda` comes a CUDA runtime: the
+# static one, or with EMULATED the one that runs on the CPU.
 function(gm_link_layers target)
+  cmake_parse_arguments(LINK "EMULATED" "" "" ${ARGN})
   gm_compile_options(${target})
-  foreach(layer ${ARGN})
+  foreach(layer ${LINK_UNPARSED_ARGUMENTS})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:gm_${layer}>)
     get_target_property(deps gm_${layer} LINK_LIBRARIES)
     if(deps)
       target_link_libraries(${target} PUBLIC ${deps})
     endif()
   endforeach()
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  if(LINK_EMULATED)
+    target_link_libraries(${target} PUBLIC cudart_emulated)
+  elseif(GM_CUDA AND "cuda" IN_LIST LINK_UNPARSED_ARGUMENTS)
+    target_link_libraries(${target} PUBLIC CUDA::cudart_static)
+  endif()
 endfunction()
