@@ -8,6 +8,8 @@
 
 #include "kernels/number.h"
 
+#include "gpumerge/dtype.h"
+
 #include <cstdint>
 
 namespace gpumerge::GM_TARGET {
@@ -59,6 +61,21 @@ inline constexpr uint32_t kBf16OverflowBits = 0x7f7f8000u;
 inline constexpr uint32_t kF16OverflowBits = 0x477ff000u;     // 65520
 inline constexpr uint32_t kF8E4M3OverflowBits = 0x43e80001u;  // above 464, the tie that rounds to 448
 inline constexpr uint32_t kF8E5M2OverflowBits = 0x47700000u;  // 61440
+
+GM_HD uint32_t OverflowBits(DType dtype) {
+  switch (dtype) {
+    case DType::kBF16:
+      return kBf16OverflowBits;
+    case DType::kF16:
+      return kF16OverflowBits;
+    case DType::kF8E4M3:
+      return kF8E4M3OverflowBits;
+    case DType::kF8E5M2:
+      return kF8E5M2OverflowBits;
+    default:
+      return kInfinityBits;
+  }
+}
 
 GM_HD uint16_t ToF16(float f) {
   const uint32_t u = Bits(f) & kMagnitudeMask;

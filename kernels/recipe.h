@@ -24,7 +24,8 @@
 // An element: template <class F> F operator()(const At<F>& at) const           static constexpr bool kDraws
 //             void Bind(const Selection* kept)     all of the tensor's selections
 //             void MoveTo(uint64_t first_elem)     at.i counts from here in what follows; a multiple of 4
-// Sums have Bind and MoveTo as well. Functors are trivially copyable, allocate nothing, and know no files.
+// Sums have Bind and MoveTo as well. A key that reads only the base and model m says so with kOfBaseAndModel, and may
+// then be given these two alone. Functors are trivially copyable, allocate nothing, and know no files.
 #pragma once
 
 #include "kernels/number.h"
@@ -52,6 +53,16 @@ struct PlainFunctor {
   GM_HD void Bind(const Selection*) {}
   GM_HD void MoveTo(uint64_t) {}
 };
+
+// What the compiler knows of a functor, inherited where kModels > 0: executors may then keep its inputs and values in
+// registers. Optional.
+template <int kModels, int kInputCount, int kValueCount = 0>
+struct KnownCounts {
+  static constexpr uint32_t kInputs = static_cast<uint32_t>(kInputCount);  // the base included
+  static constexpr uint32_t kValues = static_cast<uint32_t>(kValueCount);  // of a sum
+};
+template <int kInputCount, int kValueCount>
+struct KnownCounts<0, kInputCount, kValueCount> {};
 
 // Calls f with std::integral_constant<int, kModels>: the exact number for few models, else 0.
 template <class Function>

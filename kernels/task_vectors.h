@@ -23,6 +23,7 @@ inline constexpr std::string_view kRescaleChoices[] = {"false", "true", "l1", "l
 
 // |x_m - base| as an integer that orders like the value: the 31 magnitude bits of the fp32 difference.
 struct DeltaMagnitude {
+  static constexpr bool kOfBaseAndModel = true;
   template <class F>
   GM_HD UInt<F> operator()(const At<F>& at, uint32_t m) const {
     return Bits(at.x[m + 1] - at.x[0]) & kMagnitudeMask;
@@ -64,7 +65,7 @@ struct TaskVectors {
 
 // What `rescale: l1|l2|linf` compares: a norm of each delta before and after sparsifying, values (2, n_models).
 template <Sparsify kSparsify, int kModels>
-struct RescaleNorms {
+struct RescaleNorms : KnownCounts<kModels, kModels + 1, 2 * kModels> {
   static constexpr bool kDraws = kSparsify == Sparsify::kDrop;
   TaskVectors<kSparsify, kModels> vectors;
   bool squares;
@@ -112,7 +113,7 @@ TaskVectors<kSparsify, kModels> SparsifyPasses(X& x, Rescale rescale, const Sele
   if (!drops_any) return vectors;
   if constexpr (kSparsify == Sparsify::kTrim) *selections = x.Select(DeltaMagnitude{}, counts);
   if (rescale == Rescale::kL1 || rescale == Rescale::kL2 || rescale == Rescale::kLinf) {
-    const RescaleNorms<kSparsify, kModels> norms{vectors, rescale == Rescale::kL2};
+    const RescaleNorms<kSparsify, kModels> norms{{}, vectors, rescale == Rescale::kL2};
     const double* values =
         x.Reduce(norms, 2 * job.n_models(), rescale == Rescale::kLinf ? ReduceOp::kMax : ReduceOp::kSum, *selections);
     for (uint32_t m = 0; m < job.n_models(); ++m)

@@ -14,7 +14,7 @@
 namespace gpumerge::GM_TARGET {
 
 template <int kModels>
-struct LinearElement : PlainFunctor {
+struct LinearElement : PlainFunctor, KnownCounts<kModels, kModels> {
   ModelCount<kModels> n_models;
   float weight[kCapacity<kModels>];
   float divisor;  // 1 = none

@@ -10,7 +10,7 @@
 
 namespace gpumerge::GM_TARGET {
 
-struct ScaleElement : PlainFunctor {
+struct ScaleElement : PlainFunctor, KnownCounts<1, 1> {
   float scale;
   template <class F>
   GM_HD F operator()(const At<F>& at) const {

@@ -16,8 +16,7 @@
 
 namespace gpumerge::GM_TARGET {
 
-struct SlerpSums : PlainFunctor {
-  static constexpr uint32_t kValues = 3;
+struct SlerpSums : PlainFunctor, KnownCounts<1, 2, 3> {
   GM_HD void operator()(const At<float>& at, double* values) const {
     const double a = at.x[0], b = at.x[1];
     values[0] = a * a;
@@ -26,7 +25,7 @@ struct SlerpSums : PlainFunctor {
   }
 };
 
-struct SlerpElement : PlainFunctor {
+struct SlerpElement : PlainFunctor, KnownCounts<1, 2> {
   float from_a, from_b;
   bool only_a, only_b;
   template <class F>

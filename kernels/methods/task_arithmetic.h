@@ -24,7 +24,7 @@ namespace gpumerge::GM_TARGET {
 enum class Consensus : uint8_t { kNone, kElectSign };
 
 template <Sparsify kSparsify, Consensus kConsensus, int kModels>
-struct TaskArithmeticElement {
+struct TaskArithmeticElement : KnownCounts<kModels, kModels + 1> {
   static constexpr bool kDraws = kSparsify == Sparsify::kDrop;
   TaskVectors<kSparsify, kModels> vectors;
   float weight[kCapacity<kModels>];

@@ -75,22 +75,6 @@ inline void StoreTile(DType dtype, const float* from, uint32_t n, std::byte* to)
   }
 }
 
-// Magnitude bits from which on a result is infinite or NaN in the type.
-inline uint32_t OverflowBits(DType dtype) {
-  switch (dtype) {
-    case DType::kBF16:
-      return kBf16OverflowBits;
-    case DType::kF16:
-      return kF16OverflowBits;
-    case DType::kF8E4M3:
-      return kF8E4M3OverflowBits;
-    case DType::kF8E5M2:
-      return kF8E5M2OverflowBits;
-    default:
-      return kInfinityBits;
-  }
-}
-
 // The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4.
 inline void DrawTile(const MergeJob& job, uint64_t first_elem, uint32_t n, uint32_t* draws) {
   const PhiloxKey key = MakePhiloxKey(job.seed, job.name_hash);

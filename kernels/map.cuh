@@ -1,0 +1,194 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The last pass of every recipe: all inputs in, the output out, once. Where the number of inputs is known to the
+// compiler a thread has 8 neighbouring elements in registers, loaded and stored 16 bytes at a time; else one.
+#pragma once
+
+#include "kernels/block.cuh"
+
+namespace gpumerge::GM_TARGET {
+
+inline constexpr uint32_t kVectorElems = 8;
+
+__device__ inline void LoadVector(DType dtype, const std::byte* tensor, uint64_t first, float* x) {
+  switch (dtype) {
+    case DType::kBF16:
+    case DType::kF16: {
+      const uint4 words = *reinterpret_cast<const uint4*>(tensor + first * 2);
+      const uint32_t pairs[4] = {words.x, words.y, words.z, words.w};
+#pragma unroll
+      for (uint32_t j = 0; j < kVectorElems; ++j) {
+        const uint16_t h = static_cast<uint16_t>(pairs[j / 2] >> (j % 2 * 16));
+        x[j] = dtype == DType::kBF16 ? FromBf16(h) : FromF16(h);
+      }
+      return;
+    }
+    case DType::kF32: {
+      const float4* from = reinterpret_cast<const float4*>(tensor + first * 4);
+      const float4 a = from[0], b = from[1];
+      x[0] = a.x, x[1] = a.y, x[2] = a.z, x[3] = a.w, x[4] = b.x, x[5] = b.y, x[6] = b.z, x[7] = b.w;
+      return;
+    }
+    case DType::kF8E4M3:
+    case DType::kF8E5M2: {
+      const uint2 words = *reinterpret_cast<const uint2*>(tensor + first);
+#pragma unroll
+      for (uint32_t j = 0; j < kVectorElems; ++j) {
+        const uint8_t h = static_cast<uint8_t>((j < 4 ? words.x : words.y) >> (j % 4 * 8));
+        x[j] = dtype == DType::kF8E4M3 ? FromF8E4M3(h) : FromF8E5M2(h);
+      }
+      return;
+    }
+    default:
+#pragma unroll
+      for (uint32_t j = 0; j < kVectorElems; ++j) x[j] = LoadOne(dtype, tensor, first + j);
+  }
+}
+
+__device__ inline void StoreOne(DType dtype, float y, std::byte* tensor, uint64_t i) {
+  switch (dtype) {
+    case DType::kBF16:
+      reinterpret_cast<uint16_t*>(tensor)[i] = ToBf16(y);
+      return;
+    case DType::kF16:
+      reinterpret_cast<uint16_t*>(tensor)[i] = ToF16(y);
+      return;
+    case DType::kF32:
+      reinterpret_cast<float*>(tensor)[i] = y;
+      return;
+    case DType::kF8E4M3:
+      reinterpret_cast<uint8_t*>(tensor)[i] = ToF8E4M3(y);
+      return;
+    case DType::kF8E5M2:
+      reinterpret_cast<uint8_t*>(tensor)[i] = ToF8E5M2(y);
+      return;
+    default:
+      reinterpret_cast<double*>(tensor)[i] = static_cast<double>(y);
+  }
+}
+
+__device__ inline void StoreVector(DType dtype, const float* y, std::byte* tensor, uint64_t first) {
+  switch (dtype) {
+    case DType::kBF16:
+    case DType::kF16: {
+      uint32_t pairs[4];
+#pragma unroll
+      for (uint32_t p = 0; p < 4; ++p) {
+        const uint32_t low = dtype == DType::kBF16 ? ToBf16(y[2 * p]) : ToF16(y[2 * p]);
+        const uint32_t high = dtype == DType::kBF16 ? ToBf16(y[2 * p + 1]) : ToF16(y[2 * p + 1]);
+        pairs[p] = low | high << 16;
+      }
+      *reinterpret_cast<uint4*>(tensor + first * 2) = make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
+      return;
+    }
+    case DType::kF32: {
+      float4* to = reinterpret_cast<float4*>(tensor + first * 4);
+      to[0] = make_float4(y[0], y[1], y[2], y[3]);
+      to[1] = make_float4(y[4], y[5], y[6], y[7]);
+      return;
+    }
+    default:
+#pragma unroll
+      for (uint32_t j = 0; j < kVectorElems; ++j) StoreOne(dtype, y[j], tensor, first + j);
+  }
+}
+
+__device__ inline void NoteFinding(DeviceFinding* finding, uint64_t index, uint32_t finite_bits) {
+  atomicMax(reinterpret_cast<unsigned long long*>(&finding->last_index_complement),
+            static_cast<unsigned long long>(~index));
+  atomicAdd(reinterpret_cast<unsigned long long*>(&finding->count), 1ull);
+  atomicMax(&finding->largest_finite_bits, finite_bits);
+}
+
+// The rare path: which of an element's inputs are not finite, or whether its result overflowed all the same.
+// x: (n_inputs), `stride` apart.
+__device__ inline void NoteNonFinite(const DevicePart& part, uint64_t elem, const float* x, uint32_t stride, float y,
+                                     uint32_t overflow_bits) {
+  bool finite_inputs = true;
+  for (uint32_t input = 0; input < part.n_inputs; ++input) {
+    if ((Bits(x[input * stride]) & kMagnitudeMask) < kInfinityBits) continue;
+    finite_inputs = false;
+    NoteFinding(&part.findings[input], part.first_elem + elem, 0);
+  }
+  const uint32_t magnitude = Bits(y) & kMagnitudeMask;
+  if (finite_inputs && magnitude >= overflow_bits)
+    NoteFinding(&part.findings[part.n_inputs], part.first_elem + elem, magnitude < kInfinityBits ? magnitude : 0);
+}
+
+// One element, any number of inputs.
+template <class Element>
+__device__ void MapOne(const DevicePart& part, const Element& element, uint64_t first, uint32_t offset,
+                       uint32_t overflow_bits) {
+  constexpr uint32_t kInputs = InputsOf<Element>();
+  float x[kInputs > 0 ? kInputs : kMaxInputs];
+  uint32_t draws[Element::kDraws ? (kInputs > 0 ? kInputs : kMaxModels) : 1];
+  Prepare<Element>(part, first + offset, x, draws);
+  const float y = element(At<float>{{x, 1}, {draws, 1}, offset});
+  StoreOne(part.out_dtype, y, part.output, first + offset);
+  const uint32_t n_inputs = kInputs > 0 ? kInputs : part.n_inputs;
+  uint32_t largest = 0;
+  for (uint32_t input = 0; input < n_inputs; ++input) largest = max(largest, Bits(x[input]) & kMagnitudeMask);
+  if (largest >= kInfinityBits || (Bits(y) & kMagnitudeMask) >= overflow_bits)
+    NoteNonFinite(part, first + offset, x, 1, y, overflow_bits);
+}
+
+// kVectorElems neighbours, a known number of inputs.
+template <class Element>
+__device__ void MapVector(const DevicePart& part, const Element& element, uint64_t first, uint32_t offset,
+                          uint32_t overflow_bits) {
+  constexpr uint32_t kInputs = InputsOf<Element>();
+  float x[kInputs * kVectorElems];
+  uint32_t draws[Element::kDraws ? kInputs * kVectorElems : 1];
+  uint32_t largest = 0, largest_result = 0;
+#pragma unroll
+  for (uint32_t input = 0; input < kInputs; ++input) {
+    LoadVector(part.inputs[input].dtype, part.inputs[input].data, first + offset, &x[input * kVectorElems]);
+#pragma unroll
+    for (uint32_t j = 0; j < kVectorElems; ++j)
+      largest = max(largest, Bits(x[input * kVectorElems + j]) & kMagnitudeMask);
+  }
+  if constexpr (Element::kDraws) {
+    const uint64_t quad = (part.first_elem + first + offset) / 4;
+#pragma unroll
+    for (uint32_t m = 0; m + 1 < kInputs; ++m) {  // methods that draw have a base
+      const uint32_t model = part.inputs[m + 1].model_index;
+      const uint4 a = Draw(part, model, quad), b = Draw(part, model, quad + 1);
+      uint32_t* words = &draws[m * kVectorElems];
+      words[0] = a.x, words[1] = a.y, words[2] = a.z, words[3] = a.w;
+      words[4] = b.x, words[5] = b.y, words[6] = b.z, words[7] = b.w;
+    }
+  }
+  float y[kVectorElems];
+#pragma unroll
+  for (uint32_t j = 0; j < kVectorElems; ++j) {
+    y[j] = element(At<float>{{x + j, kVectorElems}, {draws + (Element::kDraws ? j : 0), kVectorElems}, offset + j});
+    largest_result = max(largest_result, Bits(y[j]) & kMagnitudeMask);
+  }
+  StoreVector(part.out_dtype, y, part.output, first + offset);
+  if (largest < kInfinityBits && largest_result < overflow_bits) return;
+  for (uint32_t j = 0; j < kVectorElems; ++j)
+    NoteNonFinite(part, first + offset + j, x + j, kVectorElems, y[j], overflow_bits);
+}
+
+template <class Element>
+__global__ void __launch_bounds__(kThreads)
+    MapKernel(const DevicePart* parts, uint32_t n_parts, const std::byte* functors) {
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint64_t first = uint64_t{place.block} * kSegmentElems;
+  const Element& element = ShareFunctor<Element>(part, functors, part.first_elem + first);
+  const uint32_t overflow_bits = OverflowBits(part.out_dtype);
+  const uint64_t left = part.n_elems - first;
+  const uint32_t n = left < kSegmentElems ? static_cast<uint32_t>(left) : kSegmentElems;
+  uint32_t done = 0;
+  if constexpr (InputsOf<Element>() > 0) {
+    done = n / kVectorElems * kVectorElems;
+    for (uint32_t offset = threadIdx.x * kVectorElems; offset < done; offset += kThreads * kVectorElems)
+      MapVector(part, element, first, offset, overflow_bits);
+  }
+  for (uint32_t offset = done + threadIdx.x; offset < n; offset += kThreads)
+    MapOne(part, element, first, offset, overflow_bits);
+}
+
+}  // namespace gpumerge::GM_TARGET

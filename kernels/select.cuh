@@ -1,0 +1,207 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Exact selection of the `wanted` largest keys of every model, ties to the lowest index, by radix: keys are never
+// stored. A large tensor is counted part by part as it arrives (high 16 bits, then the low 15 of the threshold's bin),
+// then the part that holds the last tie is searched for it. A small tensor is one block's work from start to end.
+#pragma once
+
+#include "kernels/block.cuh"
+
+#include <cub/block/block_scan.cuh>
+
+namespace gpumerge::GM_TARGET {
+
+inline constexpr uint64_t kAllTies = ~uint64_t{0};
+
+// The key of model m at an element of the part.
+template <class Key>
+__device__ uint32_t KeyAt(const DevicePart& part, const Key& key, uint64_t elem, uint32_t m) {
+  float x[kMaxInputs];
+  if constexpr (requires { Key::kOfBaseAndModel; }) {
+    x[0] = LoadOne(part.inputs[0].dtype, part.inputs[0].data, elem);
+    x[1] = LoadOne(part.inputs[m + 1].dtype, part.inputs[m + 1].data, elem);
+    return key(At<float>{{x, 1}, {nullptr, 1}, 0}, 0);
+  } else {
+    for (uint32_t input = 0; input < part.n_inputs; ++input)
+      x[input] = LoadOne(part.inputs[input].dtype, part.inputs[input].data, elem);
+    return key(At<float>{{x, 1}, {nullptr, 1}, 0}, m);
+  }
+}
+
+// One count for all threads of the warp that have the same bin.
+__device__ inline void CountInWarp(uint32_t* counts, uint32_t bin, bool counted) {
+  const uint32_t takers = __ballot_sync(0xffffffffu, counted);
+  if (!counted) return;
+  const uint32_t same = __match_any_sync(takers, bin);
+  if (__ffs(static_cast<int>(same)) - 1 == static_cast<int>(threadIdx.x % 32))
+    atomicAdd(&counts[bin], static_cast<uint32_t>(__popc(same)));
+}
+
+// kHigh: all keys by their high bits. Else: the keys of the threshold's bin by their low bits.
+template <class Key, bool kHigh>
+__global__ void __launch_bounds__(kThreads)
+    CountKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint64_t first = uint64_t{place.block} * kSegmentElems;
+  const Key key{};
+  for (uint32_t m = 0; m < part.n_models; ++m) {
+    uint32_t* counts = kHigh ? part.high_counts + size_t{m} * kDeviceHighBins : part.low_counts + size_t{m} * kDeviceLowBins;
+    const uint32_t high_bin = kHigh ? 0 : part.progress[m].high_bin;
+    // Whole warps go round together.
+    for (uint32_t base = 0; base < kSegmentElems; base += kThreads) {
+      const uint64_t elem = first + base + threadIdx.x;
+      const bool here = elem < part.n_elems;
+      const uint32_t bits = here ? KeyAt(part, key, elem, m) : 0;
+      if constexpr (kHigh) {
+        CountInWarp(counts, bits >> kDeviceLowKeyBits, here);
+      } else {
+        CountInWarp(counts, bits & (kDeviceLowBins - 1), here && bits >> kDeviceLowKeyBits == high_bin);
+      }
+    }
+  }
+}
+
+// Ties of every segment of the part: ties (n_models, n_segments).
+template <class Key>
+__global__ void __launch_bounds__(kThreads)
+    CountTiesKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+  __shared__ uint32_t total;
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint64_t first = uint64_t{place.block} * kSegmentElems;
+  const uint32_t n_segments = static_cast<uint32_t>((part.n_elems + kSegmentElems - 1) / kSegmentElems);
+  const Key key{};
+  for (uint32_t m = 0; m < part.n_models; ++m) {
+    if (part.progress[m].ties_left == 0) continue;  // the same for all threads
+    if (threadIdx.x == 0) total = 0;
+    __syncthreads();
+    uint32_t mine = 0;
+    for (uint32_t base = 0; base < kSegmentElems; base += kThreads) {
+      const uint64_t elem = first + base + threadIdx.x;
+      if (elem < part.n_elems && KeyAt(part, key, elem, m) == part.selections[m].threshold_bits) ++mine;
+    }
+    mine = __reduce_add_sync(0xffffffffu, mine);
+    if (threadIdx.x % 32 == 0) atomicAdd(&total, mine);
+    __syncthreads();
+    if (threadIdx.x == 0) part.ties[size_t{m} * n_segments + place.block] = total;
+    __syncthreads();
+  }
+}
+
+// The position of the rank-th (1 = the first) counted thing among n, where count(i) things lie at i; n when there are
+// fewer, and *rank is then lowered by all of them, else by those before the position. For all threads of the block.
+template <class Count>
+__device__ uint64_t FindRank(uint64_t n, uint64_t* rank, const Count& count) {
+  using Scan = cub::BlockScan<uint32_t, kThreads>;
+  __shared__ typename Scan::TempStorage storage;
+  __shared__ uint64_t found, before_found;
+  uint64_t before = 0;
+  if (threadIdx.x == 0) found = n;
+  __syncthreads();
+  for (uint64_t base = 0; base < n; base += kThreads) {
+    const uint64_t i = base + threadIdx.x;
+    const uint32_t mine = i < n ? count(i) : 0;
+    uint32_t exclusive = 0, all = 0;
+    Scan(storage).ExclusiveSum(mine, exclusive, all);
+    if (before + exclusive < *rank && *rank <= before + exclusive + mine) {
+      found = i;
+      before_found = before + exclusive;
+    }
+    __syncthreads();
+    if (found < n) {
+      *rank -= before_found;
+      return found;
+    }
+    before += all;
+  }
+  *rank -= before;
+  return n;
+}
+
+// Takes the part's ties off the count of those left, or finds the last one to keep. One block a model.
+template <class Key>
+__global__ void __launch_bounds__(kThreads)
+    FindTieKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint32_t m = place.block;
+  uint64_t rank = part.progress[m].ties_left;
+  if (rank == 0) return;
+  const uint32_t n_segments = static_cast<uint32_t>((part.n_elems + kSegmentElems - 1) / kSegmentElems);
+  const uint32_t* ties = part.ties + size_t{m} * n_segments;
+  const uint64_t segment = FindRank(n_segments, &rank, [&](uint64_t s) { return ties[s]; });
+  __syncthreads();
+  if (segment == n_segments) {
+    if (threadIdx.x == 0) part.progress[m].ties_left = rank;
+    return;
+  }
+  const uint64_t first = segment * kSegmentElems;
+  const Key key{};
+  const uint32_t threshold = part.selections[m].threshold_bits;
+  const uint64_t offset = FindRank(min(uint64_t{kSegmentElems}, part.n_elems - first), &rank, [&](uint64_t i) {
+    return KeyAt(part, key, first + i, m) == threshold ? 1u : 0u;
+  });
+  if (threadIdx.x != 0) return;
+  part.selections[m].tie_end = part.first_elem + first + offset + 1;
+  part.progress[m].ties_left = 0;
+}
+
+// A whole small tensor, one block a model: four rounds of 8 bits, then the last tie.
+template <class Key>
+__global__ void __launch_bounds__(kThreads)
+    SelectWholeKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+  constexpr uint32_t kDigitBits = 8, kBins = 1u << kDigitBits;
+  static_assert(kBins == kThreads);
+  using Scan = cub::BlockScan<uint32_t, kThreads>;
+  __shared__ typename Scan::TempStorage storage;
+  __shared__ uint32_t counts[kBins];
+  __shared__ uint32_t chosen_bin, above_bin;
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint32_t m = place.block;
+  const Key key{};
+  const uint64_t wanted = part.wanted[m];
+  if (wanted == 0) {
+    if (threadIdx.x == 0) part.selections[m] = Selection{0xffffffffu, 0};
+    return;
+  }
+  uint32_t prefix = 0, left = static_cast<uint32_t>(wanted), equal = 0;
+  for (int shift = 32 - static_cast<int>(kDigitBits); shift >= 0; shift -= static_cast<int>(kDigitBits)) {
+    counts[threadIdx.x] = 0;
+    __syncthreads();
+    for (uint64_t base = 0; base < part.n_elems; base += kThreads) {
+      const uint64_t elem = base + threadIdx.x;
+      const bool here = elem < part.n_elems;
+      const uint32_t bits = here ? KeyAt(part, key, elem, m) : 0;
+      const bool in_prefix = shift == 24 || bits >> (shift + 8) == prefix;
+      CountInWarp(counts, (bits >> shift) & (kBins - 1), here && in_prefix);
+    }
+    __syncthreads();
+    // From the largest digit down: the bin in which the wanted-th key lies.
+    const uint32_t bin = kBins - 1 - threadIdx.x;
+    const uint32_t mine = counts[bin];
+    uint32_t above = 0;
+    Scan(storage).ExclusiveSum(mine, above);
+    if (above < left && left <= above + mine) {
+      chosen_bin = bin;
+      above_bin = above;
+    }
+    __syncthreads();
+    prefix = prefix << kDigitBits | chosen_bin;
+    left -= above_bin;
+    equal = counts[chosen_bin];
+    __syncthreads();
+  }
+  uint64_t tie_end = kAllTies;
+  if (left < equal) {
+    uint64_t rank = left;
+    tie_end = FindRank(part.n_elems, &rank,
+                       [&](uint64_t i) { return KeyAt(part, key, i, m) == prefix ? 1u : 0u; }) +
+              1;
+  }
+  if (threadIdx.x == 0) part.selections[m] = Selection{prefix, tie_end};
+}
+
+}  // namespace gpumerge::GM_TARGET
