@@ -125,6 +125,21 @@ std::string FilesText(const Plan& plan) {
   return fmt::format("{}, {}", shards, ListSome(names, names.size()));
 }
 
+// What a GPU's own memory holds, and what its link carries; empty without one.
+std::string GpuText(const RunEstimate& estimate) {
+  if (estimate.device_memory_bytes == 0) return {};
+  std::string text =
+      fmt::format("gpu      {} of its memory used, {} is the least that works",
+                  FormatBytes(estimate.device_memory_bytes), FormatBytes(estimate.device_memory_needed_bytes));
+  if (estimate.n_kept_tensors > 0)
+    text += fmt::format(
+        "; {} in parts and {} there until merged",
+        estimate.n_kept_tensors == 1 ? "1 tensor comes" : fmt::format("{} tensors come", estimate.n_kept_tensors),
+        estimate.n_kept_tensors == 1 ? "stays" : "stay");
+  return text + fmt::format("\nlink     {} to it, {} back\n", FormatBytes(estimate.bytes_to_device),
+                            FormatBytes(estimate.bytes_from_device));
+}
+
 std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
   const PlanTotals totals = Totals(plan);
   std::string text = fmt::format("device   {}{}\n", estimate.device,
@@ -137,6 +152,7 @@ std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
           : fmt::format("{} streamed: read again for every further pass\n",
                         estimate.n_streamed_tensors == 1 ? "1 tensor is"
                                                          : fmt::format("{} tensors are", estimate.n_streamed_tensors));
+  text += GpuText(estimate);
   text += fmt::format("disk     {} needed, {} free{}\n", FormatBytes(totals.disk_bytes),
                       FormatBytes(estimate.disk_free_bytes),
                       totals.disk_bytes > estimate.disk_free_bytes ? ": not enough" : "");

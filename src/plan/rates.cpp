@@ -59,22 +59,22 @@ uint64_t BytesToGpu(const Plan& plan, std::optional<uint64_t> vram_bytes) {
 
 StageBytes BytesOfStages(const Plan& plan, const RunEstimate& estimate, bool for_gpu,
                          std::optional<uint64_t> vram_bytes) {
-  const bool has_gpu = estimate.device.find("cuda") != std::string::npos;
-  const Shares shares = SharesOf(plan);
+  const bool has_gpu = estimate.device_memory_bytes > 0;
   StageBytes bytes;
+  bytes.disk = estimate.bytes_read;
+  uint64_t to_gpu = estimate.bytes_to_device, from_gpu = estimate.bytes_from_device;
   if (for_gpu && !has_gpu) {
-    bytes.link = BytesToGpu(plan, vram_bytes);
-    bytes.disk = bytes.link + shares.copied_in;
+    const Shares shares = SharesOf(plan);
+    to_gpu = BytesToGpu(plan, vram_bytes);
+    from_gpu = shares.merged_out;
+    bytes.disk = to_gpu + shares.copied_in;
     bytes.assumption = vram_bytes ? fmt::format("as on a GPU that may use {}", FormatBytes(*vram_bytes))
-                                  : "as on a GPU that every tensor's inputs fit; --vram SIZE says how much it has";
-  } else {
-    bytes.disk = estimate.bytes_read;
-    bytes.link = estimate.bytes_read - std::min(estimate.bytes_read, shares.copied_in);
+                                  : "as on a GPU that every tensor fits; --vram SIZE says how much it has";
   }
+  // Results go back while inputs come: the busier direction counts.
+  bytes.link = std::max(to_gpu, from_gpu);
   bytes.compute = bytes.disk;
   bytes.out = Totals(plan).output_bytes;
-  // Results come back the other way at the same time; the busier direction counts.
-  bytes.link = std::max(bytes.link, shares.merged_out);
   return bytes;
 }
 

@@ -125,7 +125,12 @@ Json EstimateJson(const RunEstimate& estimate) {
           {"streamed_tensors", estimate.n_streamed_tensors},
           {"bytes_read", estimate.bytes_read},
           {"bytes_read_again", estimate.bytes_read_again},
-          {"disk_free_bytes", estimate.disk_free_bytes}};
+          {"disk_free_bytes", estimate.disk_free_bytes},
+          {"device_memory_bytes", estimate.device_memory_bytes},
+          {"device_memory_needed_bytes", estimate.device_memory_needed_bytes},
+          {"kept_tensors", estimate.n_kept_tensors},
+          {"bytes_to_device", estimate.bytes_to_device},
+          {"bytes_from_device", estimate.bytes_from_device}};
 }
 
 Json CostJson(const PlanCost& cost) {

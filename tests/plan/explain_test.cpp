@@ -125,6 +125,24 @@ TEST_F(ExplainTest, ADiskThatIsTooSmall) {
   EXPECT_THAT(ExplainPlan(MakePlan(kTies), estimate), HasSubstr("needed, 100 B free: not enough\n"));
 }
 
+TEST_F(ExplainTest, WhatAGpuDoes) {
+  RunEstimate estimate = Estimate();
+  estimate.device_memory_needed_bytes = 2'000'000;
+  estimate.device_memory_bytes = 61'200'000'000;
+  estimate.n_kept_tensors = 1;
+  estimate.bytes_to_device = 4800;
+  estimate.bytes_from_device = 608;
+  const Plan plan = MakePlan(kTies);
+  EXPECT_THAT(
+      ExplainPlan(plan, estimate),
+      HasSubstr("\ngpu      61.20 GB of its memory used, 2.00 MB is the least that works; 1 tensor comes in parts "
+                "and stays there until merged\nlink     4.80 kB to it, 608 B back\ndisk "));
+  const nlohmann::json json = nlohmann::json::parse(PlanToJson(plan, estimate));
+  EXPECT_EQ(json["run"]["device_memory_bytes"], 61'200'000'000);
+  EXPECT_EQ(json["run"]["kept_tensors"], 1);
+  EXPECT_EQ(json["run"]["bytes_to_device"], 4800);
+}
+
 TEST_F(ExplainTest, RenamedLayersSayWhereTheyComeFrom) {
   const std::string text = ExplainPlan(MakePlan(R"(
 merge_method: passthrough

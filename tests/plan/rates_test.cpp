@@ -88,9 +88,8 @@ models:
   - {model: $D/two, parameters: {weight: 1}}
 )");
   }
-  static RunEstimate Estimate(const std::string& device) {
+  static RunEstimate Estimate() {
     RunEstimate estimate;
-    estimate.device = device;
     estimate.bytes_read = 5000;
     return estimate;
   }
@@ -111,7 +110,7 @@ TEST_F(RatesTest, WhatDoesNotFitIsSentForEveryReading) {
 }
 
 TEST_F(RatesTest, BytesOfARunOnTheCpuAreAsEstimated) {
-  const StageBytes bytes = BytesOfStages(plan_, Estimate("cpu (x86-64-v3, 2 threads)"), false, std::nullopt);
+  const StageBytes bytes = BytesOfStages(plan_, Estimate(), false, std::nullopt);
   EXPECT_EQ(bytes.disk, 5000u);
   EXPECT_EQ(bytes.compute, 5000u);
   EXPECT_EQ(bytes.out, 2u * 140 + 24);
@@ -119,24 +118,28 @@ TEST_F(RatesTest, BytesOfARunOnTheCpuAreAsEstimated) {
 }
 
 TEST_F(RatesTest, BytesOfAGpuThatIsElsewhere) {
-  const StageBytes bytes = BytesOfStages(plan_, Estimate("cpu (x86-64-v3, 2 threads)"), true, 799);
+  const StageBytes bytes = BytesOfStages(plan_, Estimate(), true, 799);
   EXPECT_EQ(bytes.link, 3 * kLargeBytes + kSmallBytes);
   EXPECT_EQ(bytes.disk, 3 * kLargeBytes + kSmallBytes + kCopiedBytes);
   EXPECT_EQ(bytes.assumption, "as on a GPU that may use 799 B");
-  EXPECT_THAT(BytesOfStages(plan_, Estimate("reference"), true, std::nullopt).assumption, HasSubstr("--vram SIZE"));
+  EXPECT_THAT(BytesOfStages(plan_, Estimate(), true, std::nullopt).assumption, HasSubstr("--vram SIZE"));
 }
 
 TEST_F(RatesTest, BytesOfAGpuThatIsHereAreAsEstimated) {
-  const StageBytes bytes = BytesOfStages(plan_, Estimate("cuda:0 (a card)"), true, std::nullopt);
+  RunEstimate estimate = Estimate();
+  estimate.device_memory_bytes = 1'000'000;
+  estimate.bytes_to_device = 4900;
+  estimate.bytes_from_device = 280;
+  const StageBytes bytes = BytesOfStages(plan_, estimate, true, std::nullopt);
   EXPECT_EQ(bytes.disk, 5000u);
-  EXPECT_EQ(bytes.link, 5000 - kCopiedBytes);
+  EXPECT_EQ(bytes.link, 4900u);
   EXPECT_THAT(bytes.assumption, IsEmpty());
 }
 
 TEST_F(RatesTest, BusierDirectionOfTheLinkCounts) {
   for (PlanItem& item : plan_.items)
     if (item.action == PlanAction::kMerge) item.size_bytes = 10'000;
-  EXPECT_EQ(BytesOfStages(plan_, Estimate("cpu"), true, std::nullopt).link, 20'000u);
+  EXPECT_EQ(BytesOfStages(plan_, Estimate(), true, std::nullopt).link, 20'000u);
 }
 
 TEST_F(RatesTest, InThePlansTextAndJson) {
@@ -144,16 +147,16 @@ TEST_F(RatesTest, InThePlansTextAndJson) {
   bytes.disk = 6'000'000'000;
   bytes.out = 1'000'000'000;
   const PlanCost cost = CostOfStages(bytes, {.disk = 3e9, .out = 4e9});
-  EXPECT_THAT(ExplainPlan(plan_, Estimate("cpu"), cost), HasSubstr("\ntime     2.0 s: disk binds"));
-  EXPECT_THAT(ExplainPlan(plan_, Estimate("cpu")), Not(HasSubstr("\ntime ")));
-  const nlohmann::json json = nlohmann::json::parse(PlanToJson(plan_, Estimate("cpu"), cost))["cost"];
+  EXPECT_THAT(ExplainPlan(plan_, Estimate(), cost), HasSubstr("\ntime     2.0 s: disk binds"));
+  EXPECT_THAT(ExplainPlan(plan_, Estimate()), Not(HasSubstr("\ntime ")));
+  const nlohmann::json json = nlohmann::json::parse(PlanToJson(plan_, Estimate(), cost))["cost"];
   EXPECT_EQ(json["seconds"], 2.0);
   EXPECT_EQ(json["binds"], "disk");
   EXPECT_EQ(json["assumption"], nullptr);
   EXPECT_EQ(
       json["stages"][1],
       nlohmann::json::parse(R"({"stage": "out", "bytes": 1000000000, "bytes_per_second": 4e9, "seconds": 0.25})"));
-  EXPECT_FALSE(nlohmann::json::parse(PlanToJson(plan_, Estimate("cpu"))).contains("cost"));
+  EXPECT_FALSE(nlohmann::json::parse(PlanToJson(plan_, Estimate())).contains("cost"));
 }
 
 }  // namespace
