@@ -46,10 +46,11 @@ set(GM_CUDA_MISSING "")
 if(NOT GPUMERGE_CUDA STREQUAL OFF)
   gm_find_nvcc()
   if(NOT GM_CUDA_MISSING)
-    get_filename_component(gm_nvcc_folder ${GM_NVCC} REALPATH)
-    get_filename_component(gm_nvcc_folder ${gm_nvcc_folder} DIRECTORY)
-    find_path(GM_CURAND_INCLUDE_DIR curand_kernel.h PATHS ${gm_nvcc_folder}/../include /usr/local/cuda/include
-              ${GM_CURAND_ROOT}/include NO_DEFAULT_PATH)
+    # nvcc itself knows where its toolkit is, also when what is found is a script that calls it.
+    execute_process(COMMAND ${GM_NVCC} --dryrun -x cu /dev/null ERROR_VARIABLE gm_dryrun OUTPUT_QUIET)
+    string(REGEX MATCH "TOP=([^\n]+)" gm_dryrun "${gm_dryrun}")
+    find_path(GM_CURAND_INCLUDE_DIR curand_kernel.h
+              PATHS ${CMAKE_MATCH_1}/include /usr/include ${GM_CURAND_ROOT}/include NO_DEFAULT_PATH)
     if(NOT GM_CURAND_INCLUDE_DIR)
       set(GM_CUDA_MISSING "cuRAND's headers are missing; scripts/setup brings them")
     endif()
