@@ -43,6 +43,17 @@ inline uint32_t TotalReads(const PassList& passes) {
   return reads;
 }
 
+// Which pass reading number `reading` of a streamed tensor belongs to, and which of the pass's readings it is. The
+// reading must be below TotalReads.
+struct PassReading {
+  uint32_t pass, nth;
+};
+inline PassReading ReadingOf(const PassList& passes, uint32_t reading) {
+  uint32_t pass = 0;
+  while (reading >= ReadsOf(passes.at(pass).kind)) reading -= ReadsOf(passes[pass++].kind);
+  return {pass, reading};
+}
+
 // An exactly-k selection of one model's elements in two words: every key (31 magnitude bits) above the threshold and,
 // of those equal to it, the ones at a flat index below tie_end. Ties go to the lowest indices, so the kept ones end at
 // one index, and the merging pass is elementwise on every device.

@@ -18,22 +18,17 @@ uint32_t UsableCores() {
   return static_cast<uint32_t>(std::max(1, CPU_COUNT(&cores)));
 }
 
-Reading ReadingOf(const PassList& passes, uint32_t reading) {
-  for (uint32_t p = 0; p < passes.size(); ++p) {
-    const uint32_t reads = ReadsOf(passes[p].kind);
-    if (reading < reads) {
-      switch (passes[p].kind) {
-        case PassKind::kSelect:
-          return {p, reading == 0 ? Step::kCountHigh : Step::kCountLow};
-        case PassKind::kReduce:
-          return {p, Step::kReduce};
-        case PassKind::kMap:
-          return {p, Step::kMap};
-      }
-    }
-    reading -= reads;
+Reading StepOf(const PassList& passes, uint32_t reading) {
+  const PassReading place = ReadingOf(passes, reading);
+  switch (passes[place.pass].kind) {
+    case PassKind::kSelect:
+      return {place.pass, place.nth == 0 ? Step::kCountHigh : Step::kCountLow};
+    case PassKind::kReduce:
+      return {place.pass, Step::kReduce};
+    case PassKind::kMap:
+      break;
   }
-  throw Error({.code = ErrorCode::kInternal, .message = "a reading beyond the last pass was asked for"});
+  return {place.pass, Step::kMap};
 }
 
 }  // namespace
@@ -106,7 +101,7 @@ void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
   for (uint32_t w = 0; w < workers_.size(); ++w)
     if (!only || *only == w) workers_[w].Reserve(*work.job, selects);
   for (uint32_t r = work.first_read; r < work.last_read; ++r) {
-    const Reading reading = ReadingOf(state.passes(), r);
+    const Reading reading = StepOf(state.passes(), r);
     if (reading.step == Step::kCountHigh && !only && HoldsWholeSelect(work, r) &&
         SelectByGuess(work, state, reading.pass)) {
       ++r;  // the second count is not needed either
