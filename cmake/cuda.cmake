@@ -80,11 +80,11 @@ endif()
 function(gm_cuda_compile_options target)
   set_target_properties(${target} PROPERTIES CUDA_RUNTIME_LIBRARY None)
   target_include_directories(${target} SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${GM_CURAND_INCLUDE_DIR})
-  # Uncompressed PTX is what scripts/check_ptx.py reads in developer builds; release builds keep programs small.
+  # Developer builds have uncompressed PTX, which scripts/check_ptx.py reads, and line numbers; release builds are small.
   target_compile_options(${target} PRIVATE
-    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-fmad=false;-ftz=false;-prec-div=true;-prec-sqrt=true;--expt-relaxed-constexpr;-lineinfo>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;-fmad=false;-ftz=false;-prec-div=true;-prec-sqrt=true;--expt-relaxed-constexpr>"
     "$<$<COMPILE_LANGUAGE:CUDA>:-Werror;all-warnings;-Xcompiler=-Wall,-Wextra,-ffp-contract=off,-fno-fast-math>"
-    "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<NOT:$<CONFIG:Release>>>:--no-compress>")
+    "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<NOT:$<CONFIG:Release>>>:--no-compress;-lineinfo>")
 endfunction()
 
 # The layer `cuda`: all of src/cuda and one file a method, or without CUDA only absent.cpp, which says so.
