@@ -27,8 +27,8 @@ struct GpuSurvey {
   bool built_with_cuda = false;
   std::string driver_version{}, runtime_version{};  // "13.0"; empty where unknown
   std::vector<GpuInfo> gpus{};
-  std::optional<Diagnostic>
-      problem{};  // why none can be used: no driver, driver too old, no device, built without CUDA
+  // Why none can be used: no driver, driver too old, no device, built without CUDA.
+  std::optional<Diagnostic> problem{};
 };
 
 // Never throws.
