@@ -5,6 +5,7 @@
 #include "src/cli/arguments.h"
 
 #include "src/base/text.h"
+#include "src/cli/device_values.h"
 #include "src/cli/help_text.h"
 #include "src/cli/peer_flags.h"
 #include "src/cli/values.h"
@@ -21,7 +22,6 @@ namespace {
 constexpr uint64_t kMaxThreads = 1024;
 // A shard holds at least one tensor whatever its size says; less than this is a slip of the unit.
 constexpr uint64_t kMinShardBytes = 1000;
-constexpr std::array<std::string_view, 3> kDevices{"auto", "cpu", "reference"};
 constexpr std::array<std::string_view, 2> kSyncs{"full", "none"};
 constexpr std::array<std::string_view, 2> kErrorFormats{"text", "json"};
 
@@ -83,8 +83,9 @@ void CheckFirstWord(const std::string& word, Problems* problems) {
   const std::string_view meant = MeantVerb(word);
   problems->push_back(UsageProblem(
       fmt::format("\"{}\" is neither a verb nor an existing recipe", word),
-      meant.empty() ? std::string("verbs: merge, plan, inspect, methods, errors; a recipe is given as --config FILE")
-                    : fmt::format("did you mean `gpumerge {}`?", meant)));
+      meant.empty()
+          ? std::string("verbs: merge, plan, inspect, devices, methods, errors; a recipe is given as --config FILE")
+          : fmt::format("did you mean `gpumerge {}`?", meant)));
 }
 
 // RECIPE and DIR may come without --config and --out.
@@ -120,38 +121,36 @@ void PlaceRunPositionals(const RawFlags& raw, const std::string& first_word, Arg
 
 void PlaceTopic(const RawFlags& raw, Arguments* arguments, Problems* problems) {
   const VerbSpec& spec = SpecOf(arguments->verb);
-  if (raw.positionals.size() > 1)
-    problems->push_back(UsageProblem(fmt::format("\"{}\" is one argument too many", raw.positionals[1]),
-                                     fmt::format("usage: gpumerge {}", spec.usage)));
+  if (raw.positionals.size() > spec.max_positionals)
+    problems->push_back(
+        UsageProblem(fmt::format("\"{}\" is one argument too many", raw.positionals[spec.max_positionals]),
+                     fmt::format("usage: gpumerge {}", spec.usage)));
   if (!raw.positionals.empty())
     arguments->topic = raw.positionals.front();
   else if (arguments->verb == Verb::kInspect)
     problems->push_back(UsageProblem("no model is given", fmt::format("usage: gpumerge {}", spec.usage)));
 }
 
-Device DeviceOf(const RawFlags& raw, Problems* problems) {
-  const std::string text = raw.Get("device");
-  if (text.starts_with("cuda") || text.starts_with("gpu")) {
-    problems->push_back({ErrorCode::kDeviceUnavailable,
-                         fmt::format("--device {}: this gpumerge was built without CUDA", text), "", "", "",
-                         "leave it out to merge on the CPU; the output has the same bytes"});
-    return Device::kAuto;
-  }
-  switch (Choice(raw, "device", kDevices, problems).value_or(0)) {
-    case 1:
-      return Device::kCpu;
-    case 2:
-      return Device::kReference;
-    default:
-      return Device::kAuto;
-  }
+// What only GPUs heed is not ignored silently where the command line rules GPUs out.
+void CheckGpuFlags(const RawFlags& raw, const RunOptions& run, Problems* problems) {
+  if (run.device != Device::kCpu && run.device != Device::kReference) return;
+  for (const std::string_view flag : {"vram", "pinned"})
+    if (raw.Has(flag))
+      problems->push_back(UsageProblem(fmt::format("--{} has no meaning with --device {}", flag, raw.Get("device")),
+                                       "it bounds what GPUs use; --memory SIZE bounds the whole process"));
 }
 
 void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) {
   arguments->plan.hub_cache = raw.Get("cache-dir");
   arguments->plan.strict = raw.Has("strict");
   arguments->plan.overwrite = arguments->run.overwrite = raw.Has("overwrite");
-  arguments->run.device = DeviceOf(raw, problems);
+  DeviceOf(raw, "device", &arguments->run, problems);
+  arguments->run.vram_bytes = Size(raw, "vram", 1, problems);
+  arguments->run.pinned_bytes = Size(raw, "pinned", 1, problems);
+  arguments->run.selfcheck_percent = Percent(raw, "selfcheck", problems);
+  CheckGpuFlags(raw, arguments->run, problems);
+  arguments->rates = Rates(raw, "rates", problems);
+  arguments->measure = raw.Has("measure");
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;
@@ -239,9 +238,6 @@ Arguments ParseArguments(const std::vector<std::string>& words) {
   }
   if (arguments.verb == Verb::kMerge && arguments.json)
     problems.push_back(UsageProblem("--json goes with --dry-run", "a merge writes its measurements with --stats FILE"));
-  // The first problem decides the exit status: that of a wrong command line, if it is wrong anywhere.
-  std::stable_partition(problems.begin(), problems.end(),
-                        [](const Diagnostic& problem) { return problem.code == ErrorCode::kUsage; });
   if (!problems.empty()) throw Error(std::move(problems));
   return arguments;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "src/cli/flags.h"
+#include "src/plan/rates.h"
 
 #include "gpumerge/config.h"
 #include "gpumerge/options.h"
@@ -35,6 +36,8 @@ struct Arguments {
   PlanOptions plan;
   RunOptions run;
   RecipeOverrides overrides;
+  StageRates rates;      // plan
+  bool measure = false;  // devices
   bool json = false;
   bool markdown = false;
   bool quiet = false;
@@ -43,7 +46,7 @@ struct Arguments {
   std::string log_file;
 };
 
-// words: argv without the program's name. Throws Error(USAGE, DEV-NONE) with everything that is wrong.
+// words: argv without the program's name. Throws Error(USAGE) with everything that is wrong.
 Arguments ParseArguments(const std::vector<std::string>& words);
 
 // Which format errors are wanted in, found without parsing, so that parse errors have it too.

@@ -10,7 +10,7 @@
 namespace gpumerge::cli {
 namespace {
 
-constexpr std::array<VerbSpec, 5> kVerbs{{
+constexpr std::array<VerbSpec, 6> kVerbs{{
     {Verb::kMerge, "merge", "--config RECIPE [--out DIR] [flags]     (or: gpumerge RECIPE [DIR])",
      "Merge models by a recipe. `merge` itself may be left out.",
      "  gpumerge --config configs/ties.yaml                 into ties-merged/\n"
@@ -21,13 +21,19 @@ constexpr std::array<VerbSpec, 5> kVerbs{{
      "Check a recipe and say what a merge would do, from the files' headers alone.\nReads no weights and writes "
      "nothing.",
      "  gpumerge plan --config configs/ties.yaml\n"
-     "  gpumerge plan --config recipe.yaml --json | python3 -m json.tool\n",
+     "  gpumerge plan --config recipe.yaml --json | python3 -m json.tool\n"
+     "  gpumerge plan --config recipe.yaml --vram 80G --rates disk=7G,link=50G,out=3G\n",
      2},
     {Verb::kInspect, "inspect", "inspect MODEL [flags]", "Say what a model holds, from its headers alone.",
      "  gpumerge inspect tests/models/base                  a directory\n"
      "  gpumerge inspect org/name@main                      the local Hugging Face cache\n"
      "  gpumerge inspect model.safetensors --json\n",
      1},
+    {Verb::kDevices, "devices", "devices [flags]",
+     "Say which GPUs there are, what the CPU can do, and which of them a merge would use.",
+     "  gpumerge devices\n"
+     "  gpumerge devices --measure                          times copies to each GPU and back\n",
+     0},
     {Verb::kMethods, "methods", "methods [NAME]", "List the merge methods, or explain one with its parameters.",
      "  gpumerge methods\n"
      "  gpumerge methods ties\n",
@@ -40,9 +46,12 @@ constexpr std::array<VerbSpec, 5> kVerbs{{
 
 const std::vector<Verb> kRunVerbs{Verb::kMerge, Verb::kPlan};
 const std::vector<Verb> kMergeOnly{Verb::kMerge};
+const std::vector<Verb> kPlanOnly{Verb::kPlan};
+const std::vector<Verb> kDevicesOnly{Verb::kDevices};
 const std::vector<Verb> kListVerbs{Verb::kMethods, Verb::kErrors};
 const std::vector<Verb> kModelVerbs{Verb::kMerge, Verb::kPlan, Verb::kInspect};
-const std::vector<Verb> kEvery{Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kMethods, Verb::kErrors};
+const std::vector<Verb> kEvery{Verb::kMerge,   Verb::kPlan,    Verb::kInspect,
+                               Verb::kDevices, Verb::kMethods, Verb::kErrors};
 
 constexpr std::string_view kRecipe = "Recipe and output";
 constexpr std::string_view kOverride = "Instead of the recipe's keys";
@@ -66,17 +75,37 @@ const std::vector<FlagSpec> kFlags{
      kRunVerbs},
     {"out-dtype", "", "TYPE", kOverride, "`out_dtype:`, which wins over dtype", kRunVerbs},
     {"shard-size", "", "SIZE", kOverride, "`shard_size:`, the most bytes in one file (default 5G)", kRunVerbs},
-    {"device", "", "NAME", kMachine, "auto, cpu, or reference (scalar and slow, to check\nthe others against)",
+    {"device", "", "NAME", kMachine,
+     "auto (the default): the GPUs that work, else the CPU;\ncpu; cuda, or cuda:0,2 for some GPUs; hybrid: GPUs and "
+     "CPU\ntogether; reference (scalar and slow, to check the others)",
      kRunVerbs},
+    {"vram", "", "SIZE", kMachine,
+     "the most memory to use on each GPU (default: nine tenths\nof what is free there); tensors that do not fit are "
+     "streamed",
+     kRunVerbs},
+    {"pinned", "", "SIZE", kMachine,
+     "the most host memory to pin for copies to GPUs; it is part\nof --memory (default: as much as the GPUs can keep "
+     "busy)",
+     kRunVerbs},
+    {"selfcheck", "", "P", kMachine,
+     "compute P % of the tensors again with the reference\nexecutor; a difference stops the merge (default 0)",
+     kMergeOnly},
     {"threads", "", "N", kMachine, "compute threads (default: one a core)", kRunVerbs},
     {"memory", "", "SIZE", kMachine,
      "memory budget, kept: 32M, 4G, 512Mi (default: half of\nwhat is available, at most 1 GB + the largest tensor "
      "group)",
      kRunVerbs},
+    {"rates", "", "LIST", kMachine,
+     "speeds of a machine, e.g. disk=7G,link=50G,out=3G: adds\nhow long each stage takes there. Bytes a second; disk: "
+     "reading,\nlink: to the GPUs, out: writing, compute: as a run's summary\nsays. With a link and no GPU here, the "
+     "plan is "
+     "costed for one\nof --vram SIZE",
+     kPlanOnly},
+    {"measure", "", "", kMachine, "time copies between the host and each GPU, half a second", kDevicesOnly},
     {"sync", "", "full|none", kMachine, "none leaves flushing to disk to the system", kMergeOnly},
     {"quiet", "q", "", kTalk, "only warnings and errors", kMergeOnly},
     {"verbose", "v", "", kTalk, "also notes on how things were decided", kMergeOnly},
-    {"json", "", "", kTalk, "the result as JSON", {Verb::kMerge, Verb::kPlan, Verb::kInspect}},
+    {"json", "", "", kTalk, "the result as JSON", {Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kDevices}},
     {"markdown", "", "", kTalk, "the table that the README has", kListVerbs},
     {"stats", "", "FILE", kTalk, "write what the run measured, as JSON", kMergeOnly},
     {"log", "", "FILE", kTalk, "append every message to FILE, with the time", kMergeOnly},

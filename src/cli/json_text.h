@@ -4,6 +4,8 @@
 // The JSON that the program itself writes: messages for machines, and what a run measured. Pure ASCII.
 #pragma once
 
+#include "src/cli/machine.h"
+
 #include "gpumerge/error.h"
 #include "gpumerge/merge.h"
 
@@ -16,5 +18,7 @@ namespace gpumerge::cli {
 std::string DiagnosticAsJson(const Diagnostic& diagnostic, std::string_view severity, int exit_status);
 // Indented, with a final line feed.
 std::string StatsAsJson(const RunStats& stats);
+// The same for `gpumerge devices`.
+std::string MachineAsJson(const Machine& machine);
 
 }  // namespace gpumerge::cli

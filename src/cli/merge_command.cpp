@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,7 +81,10 @@ std::string Summary(const Plan& plan, const RunStats& stats) {
       ModelsText(plan), plan.method, EscapeForTerminal(stats.output_dir, 4096), Count(totals.tensors_done, "tensor"),
       FormatBytes(totals.bytes_written), SecondsText(totals.elapsed_seconds), FormatRates(totals), stats.device,
       FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes), plan.seed,
-      Count(plan.warnings.size(), "warning"));
+      Count(plan.warnings.size() + stats.warnings.size(), "warning"));
+  if (stats.selfcheck_tensors > 0)
+    text += fmt::format("  selfcheck: {} checked against the reference executor: equal\n",
+                        Count(stats.selfcheck_tensors, "tensor"));
   if (stats.slerp_lerp_tensors > 0)
     text += fmt::format("  slerp: {} of {} tensors were nearly parallel and interpolated linearly\n",
                         stats.slerp_lerp_tensors, stats.slerp_tensors);
@@ -91,13 +95,13 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
   for (const Diagnostic& warning : plan.warnings) messages->Warning(warning);
   messages->Note(fmt::format("merging {} with {} into {} ({})", ModelsText(plan), plan.method, plan.output_dir,
                              plan.output_dir_why));
+  messages->Note(fmt::format("device {}: {}", estimate.device, estimate.device_why));
   for (const PlanModel& model : plan.models)
     messages->Detail(fmt::format("model {}: {}", model.reference, model.directory));
   for (const std::string& note : plan.notes) messages->Detail("note: " + note);
-  messages->Detail(fmt::format("device {} ({}); memory budget {}, {} needed; {} to read, {} of them again",
-                               estimate.device, estimate.device_why, FormatBytes(estimate.memory_budget_bytes),
-                               FormatBytes(estimate.memory_needed_bytes), FormatBytes(estimate.bytes_read),
-                               FormatBytes(estimate.bytes_read_again)));
+  messages->Detail(fmt::format("memory budget {}, {} needed; {} to read, {} of them again",
+                               FormatBytes(estimate.memory_budget_bytes), FormatBytes(estimate.memory_needed_bytes),
+                               FormatBytes(estimate.bytes_read), FormatBytes(estimate.bytes_read_again)));
 }
 
 }  // namespace
@@ -105,7 +109,11 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
 int PlanCommand(const Arguments& arguments, Messages*) {
   const Plan plan = MakePlan(arguments);
   const RunEstimate estimate = EstimateRun(plan, arguments.run);
-  PrintResult(arguments.json ? PlanToJson(plan, estimate) : ExplainPlan(plan, estimate));
+  std::optional<PlanCost> cost;
+  if (arguments.rates.any())
+    cost = CostOfStages(BytesOfStages(plan, estimate, arguments.rates.link > 0, arguments.run.vram_bytes),
+                        arguments.rates);
+  PrintResult(arguments.json ? PlanToJson(plan, estimate, cost) : ExplainPlan(plan, estimate, cost));
   return 0;
 }
 
@@ -123,6 +131,7 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   };
   const RunStats stats = RunMerge(plan, options);
   messages->EndRedraw();
+  for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
   stats_file.Write(stats);
   messages->Record(Summary(plan, stats));
   if (!arguments.quiet) PrintResult(Summary(plan, stats));

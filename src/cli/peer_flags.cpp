@@ -15,7 +15,7 @@ struct PeerFlag {
 };
 
 constexpr std::string_view kDevice =
-    "leave it out: --device auto, the default, takes the fastest device that works here";
+    "use --device cuda, or leave it out: the default, --device auto, takes every GPU that works here";
 constexpr std::string_view kStreams =
     "leave it out: tensors are streamed within a fixed budget; --memory SIZE (e.g. 4G) sets it";
 constexpr std::string_view kOverlaps = "leave it out: reading, computing and writing always overlap";
@@ -38,7 +38,7 @@ constexpr auto kPeerFlags = std::to_array<PeerFlag>({
     {"cuda", kDevice},
     {"gpu-rich", kDevice},
     {"multi-gpu", kDevice},
-    {"read-to-gpu", kStreams},
+    {"read-to-gpu", "leave it out: with a GPU, inputs always go there; --vram SIZE bounds what they take"},
     {"low-cpu-memory", kStreams},
     {"lazy-unpickle", kSafetensorsOnly},
     {"lazy-loader", kSafetensorsOnly},
@@ -57,7 +57,7 @@ constexpr auto kPeerFlags = std::to_array<PeerFlag>({
     {"intermediate-dir", "several stages in one recipe are not supported yet; merge one after the other"},
     {"I", "several stages in one recipe are not supported yet; merge one after the other"},
     {"lazy", "several stages in one recipe are not supported yet; merge one after the other"},
-    {"cuda-device", kDevice},
+    {"cuda-device", "use --device cuda:N; `gpumerge devices` lists the numbers"},
 });
 
 // "--no-cuda=1" -> "cuda", "-j8" -> "j".
