@@ -88,10 +88,9 @@ __device__ inline float LoadOne(DType dtype, const std::byte* tensor, uint64_t i
 
 // The random words of elements 4 * block to 4 * block + 3: cuRAND's generator at the counter of kernels/philox.h.
 __device__ inline uint4 Draw(const DevicePart& part, uint32_t model, uint64_t block) {
-  return curand_Philox4x32_10(
-      make_uint4(static_cast<uint32_t>(block), model, static_cast<uint32_t>(part.name_hash),
-                 static_cast<uint32_t>(part.name_hash >> 32)),
-      make_uint2(static_cast<uint32_t>(part.seed), static_cast<uint32_t>(part.seed >> 32)));
+  return curand_Philox4x32_10(make_uint4(static_cast<uint32_t>(block), model, static_cast<uint32_t>(part.name_hash),
+                                         static_cast<uint32_t>(part.name_hash >> 32)),
+                              make_uint2(static_cast<uint32_t>(part.seed), static_cast<uint32_t>(part.seed >> 32)));
 }
 __device__ inline uint32_t Word(const uint4& words, uint32_t number) {
   return number == 0 ? words.x : number == 1 ? words.y : number == 2 ? words.z : words.w;

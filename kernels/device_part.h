@@ -68,7 +68,7 @@ struct DevicePart {
   uint32_t n_values;
   ReduceOp op;
 
-  uint32_t first_block;    // of the launch: where this part's blocks begin
+  uint32_t first_block;     // of the launch: where this part's blocks begin
   uint32_t functor_offset;  // in bytes from the launch's functors
 };
 

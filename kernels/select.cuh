@@ -40,14 +40,14 @@ __device__ inline void CountInWarp(uint32_t* counts, uint32_t bin, bool counted)
 
 // kHigh: all keys by their high bits. Else: the keys of the threshold's bin by their low bits.
 template <class Key, bool kHigh>
-__global__ void __launch_bounds__(kThreads)
-    CountKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+__global__ void __launch_bounds__(kThreads) CountKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
   const BlockPlace place = FindPlace(parts, n_parts);
   const DevicePart& part = parts[place.part];
   const uint64_t first = uint64_t{place.block} * kSegmentElems;
   const Key key{};
   for (uint32_t m = 0; m < part.n_models; ++m) {
-    uint32_t* counts = kHigh ? part.high_counts + size_t{m} * kDeviceHighBins : part.low_counts + size_t{m} * kDeviceLowBins;
+    uint32_t* counts =
+        kHigh ? part.high_counts + size_t{m} * kDeviceHighBins : part.low_counts + size_t{m} * kDeviceLowBins;
     const uint32_t high_bin = kHigh ? 0 : part.progress[m].high_bin;
     // Whole warps go round together.
     for (uint32_t base = 0; base < kSegmentElems; base += kThreads) {
@@ -122,8 +122,7 @@ __device__ uint64_t FindRank(uint64_t n, uint64_t* rank, const Count& count) {
 
 // Takes the part's ties off the count of those left, or finds the last one to keep. One block a model.
 template <class Key>
-__global__ void __launch_bounds__(kThreads)
-    FindTieKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
+__global__ void __launch_bounds__(kThreads) FindTieKernel(const DevicePart* parts, uint32_t n_parts, const std::byte*) {
   const BlockPlace place = FindPlace(parts, n_parts);
   const DevicePart& part = parts[place.part];
   const uint32_t m = place.block;
@@ -140,9 +139,8 @@ __global__ void __launch_bounds__(kThreads)
   const uint64_t first = segment * kSegmentElems;
   const Key key{};
   const uint32_t threshold = part.selections[m].threshold_bits;
-  const uint64_t offset = FindRank(min(uint64_t{kSegmentElems}, part.n_elems - first), &rank, [&](uint64_t i) {
-    return KeyAt(part, key, first + i, m) == threshold ? 1u : 0u;
-  });
+  const uint64_t offset = FindRank(min(uint64_t{kSegmentElems}, part.n_elems - first), &rank,
+                                   [&](uint64_t i) { return KeyAt(part, key, first + i, m) == threshold ? 1u : 0u; });
   if (threadIdx.x != 0) return;
   part.selections[m].tie_end = part.first_elem + first + offset + 1;
   part.progress[m].ties_left = 0;
@@ -197,9 +195,7 @@ __global__ void __launch_bounds__(kThreads)
   uint64_t tie_end = kAllTies;
   if (left < equal) {
     uint64_t rank = left;
-    tie_end = FindRank(part.n_elems, &rank,
-                       [&](uint64_t i) { return KeyAt(part, key, i, m) == prefix ? 1u : 0u; }) +
-              1;
+    tie_end = FindRank(part.n_elems, &rank, [&](uint64_t i) { return KeyAt(part, key, i, m) == prefix ? 1u : 0u; }) + 1;
   }
   if (threadIdx.x == 0) part.selections[m] = Selection{prefix, tie_end};
 }

@@ -12,8 +12,9 @@ namespace {
 Diagnostic NotBuilt() {
   return {.code = ErrorCode::kDeviceNotBuilt,
           .message = "this gpumerge was built without CUDA, so it cannot use a GPU",
-          .help = "use --device cpu, or build it again where the CUDA toolkit 12.4 or later is installed "
-                  "(cmake -DGPUMERGE_CUDA=ON says what is missing)"};
+          .help =
+              "use --device cpu, or build it again where the CUDA toolkit 12.4 or later is installed "
+              "(cmake -DGPUMERGE_CUDA=ON says what is missing)"};
 }
 
 }  // namespace

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // CudaBackend: where a batch's bytes lie in device memory, and the copies in and out.
-#include "src/cuda/cuda_backend.h"
-
 #include "src/base/trace_range.h"
+#include "src/cuda/cuda_backend.h"
 
 #include <algorithm>
 #include <utility>
@@ -136,8 +135,7 @@ void CudaBackend::Upload(Batch* batch) {
   PlaceUnits(batch, &ranges);
   for (Part& part : batch->parts)
     if (!part.whole) PlaceInParts(&part, batch->ticket);
-  if (batch->zeroed_bytes > 0)
-    GM_CUDA_TRY(cudaMemsetAsync(batch->zeroed, 0, batch->zeroed_bytes, compute_.get()));
+  if (batch->zeroed_bytes > 0) GM_CUDA_TRY(cudaMemsetAsync(batch->zeroed, 0, batch->zeroed_bytes, compute_.get()));
 
   const auto copy = [&](std::byte* to, const std::byte* from, uint64_t bytes) {
     if (bytes == 0) return;
@@ -165,8 +163,7 @@ void CudaBackend::Download(Batch* batch) {
   }
   for (const Range& range : batch->outputs)
     if (range.bytes > 0)
-      GM_CUDA_TRY(
-          cudaMemcpyAsync(range.host, batch->memory + range.offset, range.bytes, cudaMemcpyDeviceToHost, last));
+      GM_CUDA_TRY(cudaMemcpyAsync(range.host, batch->memory + range.offset, range.bytes, cudaMemcpyDeviceToHost, last));
   if (findings_bytes > 0) {
     std::byte* to = mailbox_host_.get() + TakeRoom(&mailbox_, findings_bytes, batch);
     // Those of whole tensors lie together; a tensor in parts is alone in its batch.

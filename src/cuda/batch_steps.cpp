@@ -4,9 +4,8 @@
 // CudaBackend: the kernels of a batch. Recipes run on the host for every step of every part; equal launches are made as
 // one. A step that needs reduced sums waits for them on the host, which is why a batch may be left half launched until
 // the next one's copies are under way.
-#include "src/cuda/cuda_backend.h"
-
 #include "src/base/trace_range.h"
+#include "src/cuda/cuda_backend.h"
 
 #include <algorithm>
 #include <utility>
@@ -97,8 +96,8 @@ void CudaBackend::AddStep(Batch* batch, const Part& part, const PartStep& step, 
     device.block_sums = reinterpret_cast<double*>(state.device + place.block_sums);
   }
   if (step.step == DeviceStep::kEndReduce) {
-    device.sums = reinterpret_cast<double*>(mailbox_host_.get() +
-                                            TakeRoom(&mailbox_, pass.n_values * sizeof(double), batch));
+    device.sums =
+        reinterpret_cast<double*>(mailbox_host_.get() + TakeRoom(&mailbox_, pass.n_values * sizeof(double), batch));
     state.pending.push_back({step.pass, device.sums, batch->ticket});
   }
   launches_.Add(round, step.step, std::move(request), device, part.inputs);

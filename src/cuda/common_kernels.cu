@@ -52,8 +52,7 @@ __global__ void __launch_bounds__(kThreads) EndHighKernel(const DevicePart* part
     }
     return;
   }
-  const BinFound found =
-      FindBin<kDeviceHighBins>(part.high_counts + size_t{m} * kDeviceHighBins, part.wanted[m]);
+  const BinFound found = FindBin<kDeviceHighBins>(part.high_counts + size_t{m} * kDeviceHighBins, part.wanted[m]);
   if (threadIdx.x != 0) return;
   part.progress[m].high_bin = found.bin;
   part.progress[m].wanted_in_bin = found.wanted_in_bin;
@@ -65,8 +64,7 @@ __global__ void __launch_bounds__(kThreads) EndLowKernel(const DevicePart* parts
   const uint32_t m = place.block;
   DeviceSelectProgress& progress = part.progress[m];
   if (progress.high_bin == kDeviceHighBins) return;
-  const BinFound found =
-      FindBin<kDeviceLowBins>(part.low_counts + size_t{m} * kDeviceLowBins, progress.wanted_in_bin);
+  const BinFound found = FindBin<kDeviceLowBins>(part.low_counts + size_t{m} * kDeviceLowBins, progress.wanted_in_bin);
   if (threadIdx.x != 0) return;
   part.selections[m] = Selection{progress.high_bin << kDeviceLowKeyBits | found.bin, ~uint64_t{0}};
   // When all ties are kept there is no last one to find.
@@ -135,8 +133,7 @@ void LaunchEndHigh(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks,
   GM_CUDA_TRY(cudaGetLastError());
 }
 
-void LaunchEndLow(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, const std::byte*,
-                  CUstream_st* stream) {
+void LaunchEndLow(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, const std::byte*, CUstream_st* stream) {
   on_cuda::EndLowKernel<<<n_blocks, on_cuda::kThreads, 0, stream>>>(parts, n_parts);
   GM_CUDA_TRY(cudaGetLastError());
 }

@@ -19,10 +19,11 @@ std::string StatusText(cudaError_t status) {
 }  // namespace
 
 Diagnostic DescribeCudaError(cudaError_t status) {
-  Diagnostic diagnostic{.code = ErrorCode::kDeviceFailed,
-                        .message = "the GPU reported an error; nothing was published",
-                        .found = StatusText(status),
-                        .help = "run it again; if it comes again, check the card (nvidia-smi, dmesg) or use --device cpu"};
+  Diagnostic diagnostic{
+      .code = ErrorCode::kDeviceFailed,
+      .message = "the GPU reported an error; nothing was published",
+      .found = StatusText(status),
+      .help = "run it again; if it comes again, check the card (nvidia-smi, dmesg) or use --device cpu"};
   switch (status) {
     case cudaErrorMemoryAllocation:
       diagnostic.code = ErrorCode::kDeviceMemory;
@@ -74,8 +75,8 @@ void ThrowCudaAllocError(cudaError_t status, const char* call, uint64_t wanted_b
   cudaGetLastError();
   diagnostic.where = call;
   if (diagnostic.code == ErrorCode::kDeviceMemory) {
-    diagnostic.found = known ? fmt::format("{} of {} free", FormatBytes(free_bytes), FormatBytes(all_bytes))
-                             : StatusText(status);
+    diagnostic.found =
+        known ? fmt::format("{} of {} free", FormatBytes(free_bytes), FormatBytes(all_bytes)) : StatusText(status);
     diagnostic.expected = FormatBytes(wanted_bytes);
   }
   throw Error(std::move(diagnostic));

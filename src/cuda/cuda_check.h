@@ -6,9 +6,8 @@
 
 #include "gpumerge/error.h"
 
-#include <cuda_runtime_api.h>
-
 #include <cstdint>
+#include <cuda_runtime_api.h>
 
 namespace gpumerge {
 
@@ -23,10 +22,10 @@ void IgnoreCudaError(cudaError_t status) noexcept;
 // The diagnostic for a status, without a place.
 Diagnostic DescribeCudaError(cudaError_t status);
 
-#define GM_CUDA_TRY(call)                                                                                         \
-  do {                                                                                                            \
-    const cudaError_t gm_status = (call);                                                                         \
-    if (gm_status != cudaSuccess) ::gpumerge::ThrowCudaError(gm_status, #call, __FILE__, __LINE__);               \
+#define GM_CUDA_TRY(call)                                                                           \
+  do {                                                                                              \
+    const cudaError_t gm_status = (call);                                                           \
+    if (gm_status != cudaSuccess) ::gpumerge::ThrowCudaError(gm_status, #call, __FILE__, __LINE__); \
   } while (false)
 
 }  // namespace gpumerge

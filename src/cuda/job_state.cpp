@@ -24,6 +24,7 @@ StateLayout::StateLayout(const MergeJob& job, const PassList& job_passes, bool i
     if (job_passes[p].kind != PassKind::kSelect) continue;
     const uint64_t n = job_passes[p].n_values;
     place(&passes[p].progress, n * sizeof(DeviceSelectProgress));
+    place(&passes[p].selections, n * sizeof(Selection));  // zeroed for its padding, which copies read
     if (!counts) continue;
     place(&passes[p].high_counts, n * kDeviceHighBins * sizeof(uint32_t));
     place(&passes[p].low_counts, n * kDeviceLowBins * sizeof(uint32_t));
@@ -32,7 +33,6 @@ StateLayout::StateLayout(const MergeJob& job, const PassList& job_passes, bool i
   for (size_t p = 0; p < passes.size(); ++p) {
     const uint64_t n = job_passes[p].n_values;
     if (job_passes[p].kind == PassKind::kSelect) {
-      place(&passes[p].selections, n * sizeof(Selection));
       if (counts) place(&passes[p].ties, n * DivideUp(job.n_elems, kSegmentElems) * sizeof(uint32_t));
     } else if (job_passes[p].kind == PassKind::kReduce) {
       place(&passes[p].block_sums, n * DivideUp(job.n_elems, kBlockElems) * sizeof(double));

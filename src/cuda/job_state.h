@@ -46,11 +46,11 @@ class CudaJobState : public JobState {
   std::vector<PassResult> Results() const;
 
   const PassList passes;
-  std::optional<StateLayout> layout;       // set with `device`
-  std::byte* device = nullptr;             // in device memory, while the tensor is under way
-  std::byte* device_findings = nullptr;    // likewise
-  std::vector<std::vector<double>> sums;   // (n_passes, n_values)
-  std::vector<DeviceFinding> findings;     // (n_inputs + 1)
+  std::optional<StateLayout> layout;      // set with `device`
+  std::byte* device = nullptr;            // in device memory, while the tensor is under way
+  std::byte* device_findings = nullptr;   // likewise
+  std::vector<std::vector<double>> sums;  // (n_passes, n_values)
+  std::vector<DeviceFinding> findings;    // (n_inputs + 1)
   bool used_lerp = false;
 
   // Sums of a pass that a kernel writes into pinned memory; read when their event has come.

@@ -35,8 +35,8 @@ class TableWriter {
 
 void LaunchList::Add(uint32_t round, DeviceStep step, StepRequest request, const DevicePart& part,
                      std::vector<DeviceInput> inputs) {
-  table_bytes_ += Pad(sizeof(DevicePart)) + Pad(request.functor.size()) + Pad(request.wanted.size() * sizeof(uint64_t)) +
-                  Pad(inputs.size() * sizeof(DeviceInput));
+  table_bytes_ += Pad(sizeof(DevicePart)) + Pad(request.functor.size()) +
+                  Pad(request.wanted.size() * sizeof(uint64_t)) + Pad(inputs.size() * sizeof(DeviceInput));
   entries_.push_back({round, step, std::move(request), part, std::move(inputs)});
 }
 
@@ -44,7 +44,8 @@ void LaunchList::Launch(std::byte* host, std::byte* device, CUstream_st* stream)
   const auto order = [](const Entry& entry) {
     return std::pair(entry.round, reinterpret_cast<uintptr_t>(entry.request.launch));
   };
-  std::stable_sort(entries_.begin(), entries_.end(), [&](const Entry& a, const Entry& b) { return order(a) < order(b); });
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [&](const Entry& a, const Entry& b) { return order(a) < order(b); });
   struct Group {
     LaunchFunction launch;
     const DevicePart* parts;
@@ -71,8 +72,8 @@ void LaunchList::Launch(std::byte* host, std::byte* device, CUstream_st* stream)
     }
     const DevicePart* device_parts = table.Put(std::span<const DevicePart>(parts));
     const std::byte* device_functors = table.Put(std::span<const std::byte>(functors));
-    groups.push_back({entries_[begin].request.launch, device_parts, static_cast<uint32_t>(parts.size()), n_blocks,
-                      device_functors});
+    groups.push_back(
+        {entries_[begin].request.launch, device_parts, static_cast<uint32_t>(parts.size()), n_blocks, device_functors});
     begin = end;
   }
   LaunchCopyTable(host, device, table.used(), stream);
