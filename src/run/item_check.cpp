@@ -12,7 +12,13 @@
 namespace gpumerge {
 namespace {
 
-// "element 70000 = [3, 16]"
+std::string InputPlace(const Plan& plan, const PlanInput& input) {
+  return fmt::format("{}, tensor \"{}\" at byte {}", plan.files[input.file].path, EscapeForTerminal(input.tensor),
+                     input.offset_bytes);
+}
+
+}  // namespace
+
 std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat) {
   std::string place;
   uint64_t rest = flat;
@@ -22,13 +28,6 @@ std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat) {
   }
   return fmt::format("element {} = [{}]", flat, place);
 }
-
-std::string InputPlace(const Plan& plan, const PlanInput& input) {
-  return fmt::format("{}, tensor \"{}\" at byte {}", plan.files[input.file].path, EscapeForTerminal(input.tensor),
-                     input.offset_bytes);
-}
-
-}  // namespace
 
 void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) {
   std::vector<Diagnostic> found;

@@ -7,7 +7,14 @@
 #include "gpumerge/backend.h"
 #include "gpumerge/plan.h"
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 namespace gpumerge {
+
+// "element 70000 = [3, 16]"
+std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat);
 
 // Throws Error(NUM-NAN-IN) or Error(NUM-OVERFLOW) if the finished tensor has such values.
 void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state);

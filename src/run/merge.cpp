@@ -7,30 +7,20 @@
 
 #include "src/base/text.h"
 #include "src/io/output_dir.h"
-#include "src/run/device.h"
+#include "src/run/device_layout.h"
+#include "src/run/layout.h"
 #include "src/run/memory.h"
 #include "src/run/output_check.h"
 #include "src/run/pipeline.h"
 #include "src/run/report.h"
+#include "src/run/run_on.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace gpumerge {
 namespace {
-
-void CheckMemory(const MemoryLayout& layout) {
-  if (layout.staging_bytes > 0) return;
-  throw Error({.code = ErrorCode::kResMemory,
-               .message = "the memory budget is too small for this merge",
-               .found = FormatBytes(layout.budget_bytes),
-               .expected = fmt::format("at least {} bytes ({})", layout.smallest_budget_bytes,
-                                       FormatBytes(layout.smallest_budget_bytes)),
-               .help = "give more with --memory, or use fewer threads"});
-}
 
 void CheckSpace(const Plan& plan) {
   const uint64_t free_bytes = FreeDiskBytes(plan.output_dir);
@@ -53,24 +43,57 @@ std::vector<int> CreateShards(const Plan& plan, OutputDir* output) {
   return handles;
 }
 
+// f(devices) lays out memory. A GPU that has too little of it is left alone when nobody asked for it.
+template <class Function>
+auto OrOnCpu(const RunOptions& options, ChosenDevices* devices, const Function& f) {
+  try {
+    return f(devices->pointers());
+  } catch (const Error& error) {
+    if (options.device != Device::kAuto || error.code() != ErrorCode::kDeviceMemory) throw;
+    *devices = CpuInstead(options, error.what());
+  }
+  return f(devices->pointers());
+}
+
+// Adds the item's share of what a run reads and moves. layout may be one of a budget that is too small.
+void AddItem(const PlanItem& item, const MemoryLayout& layout, RunEstimate* estimate) {
+  const Way way = layout.units.empty() ? Way::kWhole : WayOf(item, layout.units[0]);
+  const bool on_device =
+      !layout.units.empty() && layout.units[0].device != nullptr && item.action == PlanAction::kMerge;
+  const uint64_t again = way == Way::kStreamed ? ReadingsOf(item) - 1 : 0;
+  estimate->n_streamed_tensors += again > 0 ? 1 : 0;
+  estimate->n_kept_tensors += way == Way::kKept ? 1 : 0;
+  for (const PlanInput& input : item.inputs) {
+    estimate->bytes_read += (1 + again) * input.size_bytes;
+    estimate->bytes_read_again += again * input.size_bytes;
+    if (on_device) estimate->bytes_to_device += (1 + again) * input.size_bytes;
+  }
+  if (on_device) estimate->bytes_from_device += item.size_bytes;
+}
+
 }  // namespace
 
 RunStats RunMerge(const Plan& plan, const RunOptions& options) {
   CheckFloatMode();
-  ChosenDevice device = ChooseDevice(options);
-  const MemoryLayout layout = LayOutMemory(plan, options, *device.backend);
-  CheckMemory(layout);
-  CheckSpace(plan);
+  return RunMergeOn(plan, options, ChooseDevices(options));
+}
 
+RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
+  CheckSpace(plan);
+  RunMemory memory = OrOnCpu(options, &devices, [&](const std::vector<Backend*>& backends) {
+    return AllocateMemory(plan, options, backends);
+  });
   OutputDir output(plan.output_dir, options.overwrite, options.sync);
   const std::vector<int> shards = CreateShards(plan, &output);
-  const PipelineOptions pipeline{layout.units, layout.staging_bytes, ReaderThreads(options), options.on_progress};
-  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, *device.backend, pipeline,
+  const PipelineOptions pipeline{memory.layout.units, memory.staging, ReaderThreads(options), options.selfcheck_percent,
+                                 options.on_progress};
+  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, devices.pointers(), pipeline,
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
                                               output.WriteAt(shards[shard], offset, data, size);
                                             });
-  const std::string device_text = DeviceText(*device.backend);
-  device.backend.reset();  // its memory is not needed for what follows
+  RunStats stats;
+  stats.device = DeviceText(devices.pointers());
+  devices.backends.clear();  // their memory is not needed for what follows
   const auto check_cancelled = [&] {
     if (options.on_progress && !options.on_progress(result.totals))
       throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
@@ -83,12 +106,12 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
   check_cancelled();
   output.Publish();
 
-  RunStats stats;
   stats.totals = result.totals;
-  stats.device = device_text;
-  stats.memory_budget_bytes = layout.budget_bytes;
+  stats.memory_budget_bytes = memory.layout.budget_bytes;
   stats.peak_memory_bytes = PeakResidentBytes();
   stats.output_dir = plan.output_dir;
+  stats.selfcheck_tensors = result.selfcheck_tensors;
+  stats.warnings = std::move(memory.warnings);
   if (plan.method == "slerp") {
     for (const ItemResult& item : result.items) stats.slerp_lerp_tensors += item.used_lerp ? 1 : 0;
     stats.slerp_tensors = Totals(plan).n_merged;
@@ -97,22 +120,21 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
 }
 
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options) {
-  const ChosenDevice device = ChooseDevice(options);
-  const MemoryLayout layout = LayOutMemory(plan, options, *device.backend);
+  return EstimateRunOn(plan, options, ChooseDevices(options));
+}
+
+RunEstimate EstimateRunOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
+  const MemoryLayout layout =
+      OrOnCpu(options, &devices, [&](const std::vector<Backend*>& on) { return LayOutMemory(plan, options, on); });
+  const std::vector<Backend*> backends = devices.pointers();
   RunEstimate estimate;
-  estimate.device = DeviceText(*device.backend);
-  estimate.device_why = device.why;
+  estimate.device = DeviceText(backends);
+  estimate.device_why = devices.why;
   estimate.memory_budget_bytes = layout.budget_bytes;
   estimate.memory_needed_bytes = layout.smallest_budget_bytes;
-  for (const PlanItem& item : plan.items) {
-    const bool streamed = layout.staging_bytes > 0 && IsStreamed(item, layout.units) && ReadingsOf(item) > 1;
-    estimate.n_streamed_tensors += streamed ? 1 : 0;
-    for (const PlanInput& input : item.inputs) {
-      estimate.bytes_read += input.size_bytes;
-      if (streamed) estimate.bytes_read_again += (ReadingsOf(item) - 1) * input.size_bytes;
-    }
-  }
-  estimate.bytes_read += estimate.bytes_read_again;
+  if (backends[0]->Info().keeps()) estimate.device_memory_needed_bytes = SmallestDeviceBytes(plan, *backends[0]);
+  if (!layout.units.empty()) estimate.device_memory_bytes = layout.units[0].device_memory.total_bytes();
+  for (const PlanItem& item : plan.items) AddItem(item, layout, &estimate);
   estimate.disk_free_bytes = FreeDiskBytes(plan.output_dir);
   return estimate;
 }

@@ -2,13 +2,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // MergeTensors: one tensor that is already in memory.
-#include "src/run/device.h"
+#include "src/run/run_on.h"
 
 #include "gpumerge/merge.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,28 +65,72 @@ void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
     throw Error({.code = problem->code, .message = problem->message, .help = problem->help});
 }
 
+constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+
+// Inputs and output in staging memory of a backend that has a device: the caller's memory is not pinned.
+void Stage(std::span<const ConstTensor> inputs, Backend& backend, uint64_t states_bytes, Work* work) {
+  const MergeJob& job = *work->job;
+  uint64_t bytes = Align(job.n_elems * ElementBytes(job.out_dtype));
+  for (const JobInput& input : job.inputs) bytes += Align(job.n_elems * ElementBytes(input.dtype));
+  backend.AllocateDevice({.unit_bytes = bytes + states_bytes, .n_units = 1});
+  std::byte* to = backend.AllocateStaging(std::max<uint64_t>(bytes, 64)).data();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const uint64_t size_bytes = job.n_elems * ElementBytes(inputs[i].dtype);
+    if (size_bytes > 0) std::memcpy(to, inputs[i].data, size_bytes);
+    work->inputs.push_back(to);
+    to += Align(size_bytes);
+  }
+  work->output = to;
+}
+
+void CheckFindings(const MergeJob& job, const JobState& state) {
+  for (uint32_t i = 0; i < job.inputs.size(); ++i)
+    if (const std::optional<NonFinite> bad = state.InputNonFinite(i))
+      throw Error({.code = ErrorCode::kNumNonFiniteIn,
+                   .message = fmt::format("input {} holds {} values that are NaN or infinity, the first at element {}",
+                                          i, bad->count, bad->first_index)});
+  if (const std::optional<NonFinite> overflow = state.OutputOverflow())
+    throw Error({.code = ErrorCode::kNumOverflow,
+                 .message = fmt::format("the merge overflows {} at {} elements, the first {}", Info(job.out_dtype).name,
+                                        overflow->count, overflow->first_index)});
+}
+
 }  // namespace
 
 std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTensor> inputs,
                                     const RunOptions& options) {
   CheckFloatMode();
   CheckCall(job, inputs);
-  const ChosenDevice device = ChooseDevice(options);
+  GpuSource gpus;
+  gpus.most_gpus = 1;
+  const ChosenDevices devices = ChooseDevices(options, gpus);
+  try {
+    return MergeTensorsOn(job, inputs, *devices.backends[0]);
+  } catch (const Error& error) {  // nobody asked for that GPU
+    if (options.device != Device::kAuto || error.code() != ErrorCode::kDeviceMemory) throw;
+  }
+  return MergeTensorsOn(job, inputs, *MakeCpuBackend(options.threads, options.max_cpu_isa));
+}
+
+std::vector<std::byte> MergeTensorsOn(const MergeJob& job, std::span<const ConstTensor> inputs, Backend& backend) {
   const PassList passes = Methods()[job.method].passes(job);
-  const std::unique_ptr<JobState> state = device.backend->NewState(job, passes);
+  const std::unique_ptr<JobState> state = backend.NewState(job, passes);
   std::vector<std::byte> output(job.n_elems * ElementBytes(job.out_dtype));
-  Work work{&job, state.get(), 0, job.n_elems, {}, output.data(), 0, TotalReads(passes)};
-  for (const ConstTensor& input : inputs) work.inputs.push_back(static_cast<const std::byte*>(input.data));
-  device.backend->Wait(device.backend->Submit({&work, 1}));
-  for (uint32_t i = 0; i < inputs.size(); ++i)
-    if (const std::optional<NonFinite> bad = state->InputNonFinite(i))
-      throw Error({.code = ErrorCode::kNumNonFiniteIn,
-                   .message = fmt::format("input {} holds {} values that are NaN or infinity, the first at element {}",
-                                          i, bad->count, bad->first_index)});
-  if (const std::optional<NonFinite> overflow = state->OutputOverflow())
-    throw Error({.code = ErrorCode::kNumOverflow,
-                 .message = fmt::format("the merge overflows {} at {} elements, the first {}", Info(job.out_dtype).name,
-                                        overflow->count, overflow->first_index)});
+  Work work;
+  work.job = &job;
+  work.state = state.get();
+  work.n_elems = job.n_elems;
+  work.last_read = TotalReads(passes);
+  const bool stages = backend.Info().keeps();
+  if (stages) {
+    Stage(inputs, backend, (backend.DeviceStateBytes(job, passes, false) + 255) / 256 * 256, &work);
+  } else {
+    for (const ConstTensor& input : inputs) work.inputs.push_back(static_cast<const std::byte*>(input.data));
+    work.output = output.data();
+  }
+  backend.Wait(backend.Submit({&work, 1}));
+  CheckFindings(job, *state);
+  if (stages && !output.empty()) std::memcpy(output.data(), work.output, output.size());
   return output;
 }
 

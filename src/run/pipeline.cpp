@@ -1,13 +1,14 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
+// The threads: the caller's schedules, and there are some readers, one for each backend and a writer.
 #include "src/run/pipeline.h"
 
-#include "src/base/hash.h"
-#include "src/run/input_files.h"
-#include "src/run/item_check.h"
 #include "src/run/memory.h"
+#include "src/run/schedule.h"
+#include "src/run/stages.h"
 #include "src/run/staging.h"
+#include "src/run/under_way.h"
 
 #include <algorithm>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <utility>
 
@@ -24,59 +26,44 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kMaxUnitsInFlight = 16;
+// Units on their way through all stages: of a backend alone, and beyond what it works on when there are others.
+constexpr uint32_t kMostUnits = 16, kUnitsBesides = 4;
+// With so many batches the device has work while the older one is waited for.
+constexpr size_t kEnoughSubmitted = 2;
 // A unit of empty tensors takes a piece as well, and the next piece must be aligned as Work promises.
 constexpr uint64_t kAlignmentBytes = 64;
-// Read, then hashed while still in the cache.
-constexpr uint64_t kReadPieceBytes = 1 << 20;
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// A unit on its way.
-struct UnitRun {
-  Unit unit;
-  std::byte* memory = nullptr;
-  uint64_t staging_offset = 0;
-  uint32_t reads_left = 0;  // reader threads that have not finished; guarded by Pipeline::mutex_
-};
-
-// A unit that the backend works on.
-struct Submitted {
-  std::unique_ptr<UnitRun> unit;
-  uint64_t ticket = 0;
-  bool has_work = false;  // false: copies only
-};
-
-// An item between its first and its last part.
-struct ItemRun {
-  std::unique_ptr<JobState> state;        // null for a copy
-  std::vector<ContentHash> input_hashes;  // each used by one reader thread only
-  ContentHash output_hash;
-};
+std::vector<BackendShare> Shares(std::span<Backend* const> backends, const PipelineOptions& options) {
+  std::vector<BackendShare> shares;
+  for (size_t b = 0; b < backends.size(); ++b) {
+    const BackendInfo info = backends[b]->Info();
+    const uint32_t most_units =
+        backends.size() == 1 ? std::max(kMostUnits, 2 * info.max_in_flight) : info.max_in_flight + kUnitsBesides;
+    shares.push_back({options.units[b], info.lanes, most_units});
+  }
+  return shares;
+}
 
 class Pipeline {
  public:
-  Pipeline(const Plan& plan, PlanPart part, Backend& backend, const PipelineOptions& options, const OutputSink& sink)
+  Pipeline(const Plan& plan, PlanPart part, std::span<Backend* const> backends, const PipelineOptions& options,
+           const OutputSink& sink)
       : plan_(plan),
-        part_(part),
-        backend_(backend),
+        backends_(backends),
         options_(options),
-        sink_(sink),
-        max_in_flight_(std::max(1u, backend.Info().max_in_flight)),
-        files_(plan),
-        memory_(backend.AllocateStaging(options.staging_bytes)),
-        staging_(options.staging_bytes),
-        runs_(part.last - part.first),
-        to_read_(options.reader_threads) {
-    result_.items.resize(part.last - part.first);
-    Progress& totals = result_.totals;
-    totals.tensors_total = part.last - part.first;
+        stages_(plan, part, backends, options, sink),
+        schedule_(plan, part, Shares(backends, options)),
+        staging_(options.staging.size()),
+        to_read_(options.reader_threads),
+        to_compute_(backends.size()),
+        compute_seconds_(backends.size()) {
+    totals_.tensors_total = part.last - part.first;
     for (uint64_t i = part.first; i < part.last; ++i) {
-      const PlanItem& item = plan.items[i];
-      const uint64_t reads = IsStreamed(item, options.units) ? ReadingsOf(item) : 1;
-      for (const PlanInput& input : item.inputs) totals.bytes_to_read += reads * input.size_bytes;
-      totals.bytes_to_write += item.size_bytes;
+      totals_.bytes_to_read += FileReadings(plan.items[i], options.units[0]) * InputBytes(plan.items[i]);
+      totals_.bytes_to_write += plan.items[i].size_bytes;
     }
   }
 
@@ -85,9 +72,9 @@ class Pipeline {
     Guard([&] {  // a thread that cannot be started stops those that were
       for (uint32_t r = 0; r < options_.reader_threads; ++r)
         threads.emplace_back([this, r] { Guard([&] { Read(r); }); });
-      threads.emplace_back([this] { Guard([&] { Compute(); }); });
+      for (uint32_t b = 0; b < backends_.size(); ++b) threads.emplace_back([this, b] { Guard([&] { Compute(b); }); });
       threads.emplace_back([this] { Guard([&] { Write(); }); });
-      Schedule();
+      ScheduleAll();
     });
     {
       const std::lock_guard lock(mutex_);
@@ -96,12 +83,17 @@ class Pipeline {
     }
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
-    files_.CheckUnchanged();
-    result_.totals = Snapshot();
-    return std::move(result_);
+    stages_.CheckFilesUnchanged();
+    return {stages_.TakeResults(), Snapshot(), stages_.selfcheck_tensors()};
   }
 
  private:
+  static uint64_t InputBytes(const PlanItem& item) {
+    uint64_t bytes = 0;
+    for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
+    return bytes;
+  }
+
   // The first exception of any thread stops all of them.
   template <class Function>
   void Guard(const Function& f) {
@@ -115,32 +107,43 @@ class Pipeline {
     }
   }
 
-  // Cuts the plan into units and starts them as memory becomes free; reports progress meanwhile.
-  void Schedule() {
-    UnitSource source(plan_, part_, options_.units);
-    auto unit = std::make_unique<UnitRun>();
-    while (source.Next(&unit->unit)) {
+  // Starts units as their backends and staging memory become free; reports progress meanwhile.
+  void ScheduleAll() {
+    while (true) {
+      std::optional<ScheduledUnit> next;
+      WaitReporting([&] { return (next = schedule_.Next()).has_value() || schedule_.AllHandedOut(); });
+      if (!next) break;
       std::optional<uint64_t> offset;
-      WaitReporting([&] {
-        if (in_flight_ < kMaxUnitsInFlight)
-          offset = staging_.Take(std::max<uint64_t>(unit->unit.bytes, kAlignmentBytes));
-        return offset.has_value();
-      });
+      const uint64_t bytes = std::max<uint64_t>(next->unit.bytes, kAlignmentBytes);
+      WaitReporting([&] { return (offset = staging_.Take(bytes)).has_value(); });
       if (!offset) return;
+      auto unit = std::make_unique<UnitRun>();
+      unit->scheduled = std::move(*next);
       unit->staging_offset = *offset;
-      unit->memory = memory_.data() + *offset;
-      for (const UnitPart& part : unit->unit.parts)
-        if (part.first_elem == 0 && part.first_read == 0) BeginItem(part.item);
-      const std::lock_guard lock(mutex_);
-      unit->reads_left = options_.reader_threads;
-      ++in_flight_;
-      UnitRun* started = unit.get();
-      for (std::deque<UnitRun*>& queue : to_read_) queue.push_back(started);
-      to_compute_.push_back(std::move(unit));
-      changed_.notify_all();
-      unit = std::make_unique<UnitRun>();
+      unit->memory = options_.staging.data() + *offset;
+      Start(std::move(unit));
     }
-    WaitReporting([&] { return in_flight_ == 0; });
+    WaitReporting([&] { return schedule_.units_on_their_way() == 0; });
+  }
+
+  void Start(std::unique_ptr<UnitRun> unit) {
+    stages_.Begin(*unit);
+    const uint32_t backend = unit->scheduled.backend;
+    const bool reads = std::any_of(unit->parts().begin(), unit->parts().end(),
+                                   [](const UnitPart& part) { return part.brings_inputs; });
+    const std::lock_guard lock(mutex_);
+    for (const UnitPart& part : unit->parts()) {
+      if (!part.begins_item() || backend == 0) continue;
+      const PlanItem& item = plan_.items[part.item];  // its way may be another than the first backend's
+      totals_.bytes_to_read += FileReadings(item, options_.units[backend]) * InputBytes(item);
+      totals_.bytes_to_read -= FileReadings(item, options_.units[0]) * InputBytes(item);
+    }
+    if (reads) {
+      unit->reads_left = options_.reader_threads;
+      for (std::deque<UnitRun*>& queue : to_read_) queue.push_back(unit.get());
+    }
+    to_compute_[backend].push_back(std::move(unit));
+    changed_.notify_all();
   }
 
   // Waits until done() or a failure, calling the user's progress function now and then. done() runs under the mutex.
@@ -158,15 +161,6 @@ class Pipeline {
     }
   }
 
-  void BeginItem(uint64_t item_index) {
-    const PlanItem& item = plan_.items[item_index];
-    auto run = std::make_unique<ItemRun>();
-    run->input_hashes.resize(item.inputs.size());
-    if (item.action == PlanAction::kMerge) run->state = backend_.NewState(item.job, item.passes);
-    runs_[item_index - part_.first] = std::move(run);
-  }
-
-  // Each input of a tensor is read by one thread, in order, so that its hash can go along.
   void Read(uint32_t reader) {
     while (true) {
       UnitRun* unit = nullptr;
@@ -178,96 +172,56 @@ class Pipeline {
         to_read_[reader].pop_front();
       }
       const Clock::time_point start = Clock::now();
-      uint64_t bytes = 0;
-      for (const UnitPart& part : unit->unit.parts)
-        for (size_t i = 0; i < part.input_offsets.size(); ++i)
-          if ((part.item + i) % options_.reader_threads == reader) bytes += ReadInput(part, i, unit->memory);
+      const uint64_t bytes = stages_.Read(*unit, reader);
       const std::lock_guard lock(mutex_);
-      result_.totals.read_seconds += Since(start);
-      result_.totals.bytes_read += bytes;
+      totals_.read_seconds += Since(start);
+      totals_.bytes_read += bytes;
       if (--unit->reads_left == 0) changed_.notify_all();
     }
   }
 
-  uint64_t ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
-    const PlanItem& item = plan_.items[part.item];
-    const PlanInput& input = item.inputs[i];
-    const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.inputs[i].dtype);
-    const uint64_t size_bytes = part.n_elems * elem_bytes;
-    const uint64_t begin = input.offset_bytes + part.first_elem * elem_bytes;
-    std::byte* to = memory + part.input_offsets[i];
-    for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
-      const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
-      files_.Read(input.file, begin + done, to + done, piece);
-      if (part.first_read == 0) runs_[part.item - part_.first]->input_hashes[i].Update(to + done, piece);
-    }
-    return size_bytes;
-  }
-
-  // Submits units in plan order, a few at a time where the device works on its own, and hands on what is done.
-  void Compute() {
-    std::deque<Submitted> submitted;
+  // Submits units as they were scheduled, a few at a time where the device works on its own, and hands on what is done.
+  void Compute(uint32_t b) {
+    std::deque<std::unique_ptr<UnitRun>>& queue = to_compute_[b];
+    const uint32_t most = std::max(1u, backends_[b]->Info().max_in_flight);
+    UnderWay under_way(*backends_[b]);
     while (true) {
       std::unique_ptr<UnitRun> unit;
       {
         std::unique_lock lock(mutex_);
-        const auto ready = [&] { return !to_compute_.empty() && to_compute_.front()->reads_left == 0; };
-        // With work under way there is something better to do than to wait for more.
-        if (submitted.empty()) changed_.wait(lock, [&] { return finished_ || ready(); });
-        if (failure_ || (submitted.empty() && to_compute_.empty())) return;
-        if (ready() && submitted.size() < max_in_flight_) {
-          unit = std::move(to_compute_.front());
-          to_compute_.pop_front();
+        const auto ready = [&] { return !queue.empty() && queue.front()->reads_left == 0; };
+        // The device must not run dry while the oldest of its work is waited for.
+        const auto better_wait = [&] {
+          return under_way.size() >= std::min<size_t>(most, kEnoughSubmitted) ||
+                 (under_way.size() > 0 && queue.empty());
+        };
+        changed_.wait(lock, [&] { return finished_ || ready() || better_wait(); });
+        if (failure_ || (finished_ && under_way.size() == 0 && queue.empty())) return;
+        if (ready() && under_way.size() < most) {
+          unit = std::move(queue.front());
+          queue.pop_front();
         }
       }
       if (unit) {
-        submitted.push_back(Submit(std::move(unit)));
-        if (submitted.size() < max_in_flight_) continue;
+        const std::vector<Work> batch = stages_.MakeWork(*unit);
+        under_way.Submit(std::move(unit), batch);
+      } else {
+        HandOn(b, under_way.Wait());
       }
-      Finish(std::move(submitted.front()));
-      submitted.pop_front();
     }
   }
 
-  Submitted Submit(std::unique_ptr<UnitRun> unit) {
-    std::vector<Work> batch;
-    for (const UnitPart& part : unit->unit.parts) AddWork(part, unit->memory, &batch);
-    const uint64_t ticket = batch.empty() ? 0 : backend_.Submit(batch);
-    return {std::move(unit), ticket, !batch.empty()};
-  }
-
-  void Finish(Submitted done) {
-    if (done.has_work) backend_.Wait(done.ticket);
-    uint64_t elems = 0;
-    bool writes = false;
-    for (const UnitPart& part : done.unit->unit.parts) {
-      const PlanItem& item = plan_.items[part.item];
-      const ItemRun& run = *runs_[part.item - part_.first];
-      if (part.ends_item && run.state) CheckValues(plan_, item, *run.state);
-      if (part.writes && run.state) elems += part.n_elems;
-      writes = writes || part.writes;
-    }
+  void HandOn(uint32_t b, std::unique_ptr<UnitRun> unit) {
+    const uint64_t elems = stages_.CheckDone(*unit);
+    const bool writes =
+        std::any_of(unit->parts().begin(), unit->parts().end(), [](const UnitPart& part) { return part.writes; });
+    const double seconds = backends_[b]->ComputeSeconds();
     const std::lock_guard lock(mutex_);
-    result_.totals.elems_computed += elems;
-    result_.totals.compute_seconds = backend_.ComputeSeconds();
-    if (writes) {
-      to_write_.push_back(std::move(done.unit));
-      changed_.notify_all();
-    } else {
-      Release(*done.unit);
-    }
-  }
-
-  void AddWork(const UnitPart& part, std::byte* memory, std::vector<Work>* batch) const {
-    const PlanItem& item = plan_.items[part.item];
-    std::vector<const std::byte*> inputs;
-    for (const uint64_t offset : part.input_offsets) inputs.push_back(memory + offset);
-    if (item.action == PlanAction::kCopy) {
-      CheckEqual(plan_, item, part.first_elem, inputs.data(), part.n_elems);
-      return;
-    }
-    batch->push_back({&item.job, runs_[part.item - part_.first]->state.get(), part.first_elem, part.n_elems,
-                      std::move(inputs), memory + part.output_offset, part.first_read, part.last_read});
+    totals_.elems_computed += elems;
+    compute_seconds_[b] = seconds;
+    if (!writes) return Release(*unit);
+    to_write_.push_back(std::move(unit));
+    changed_.notify_all();
   }
 
   void Write() {
@@ -281,44 +235,19 @@ class Pipeline {
         to_write_.pop_front();
       }
       const Clock::time_point start = Clock::now();
-      uint64_t bytes = 0, tensors = 0;
-      for (const UnitPart& part : unit->unit.parts) {
-        bytes += WriteOutput(part, unit->memory);
-        if (part.ends_item) {
-          EndItem(part.item);
-          ++tensors;
-        }
-      }
+      const Stages::Written written = stages_.Write(*unit);
       const std::lock_guard lock(mutex_);
-      result_.totals.write_seconds += Since(start);
-      result_.totals.bytes_written += bytes;
-      result_.totals.tensors_done += tensors;
+      totals_.write_seconds += Since(start);
+      totals_.bytes_written += written.bytes;
+      totals_.tensors_done += written.tensors;
       Release(*unit);
     }
-  }
-
-  uint64_t WriteOutput(const UnitPart& part, const std::byte* memory) {
-    const PlanItem& item = plan_.items[part.item];
-    const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
-    const uint64_t size_bytes = part.n_elems * elem_bytes;
-    const std::byte* data = memory + part.output_offset;
-    runs_[part.item - part_.first]->output_hash.Update(data, size_bytes);
-    if (size_bytes > 0) sink_(item.shard, item.offset_bytes + part.first_elem * elem_bytes, data, size_bytes);
-    return size_bytes;
-  }
-
-  void EndItem(uint64_t item_index) {
-    std::unique_ptr<ItemRun> run = std::move(runs_[item_index - part_.first]);
-    ItemResult& result = result_.items[item_index - part_.first];
-    for (const ContentHash& hash : run->input_hashes) result.input_hashes.push_back(hash.Hex());
-    result.output_hash = run->output_hash.Hex();
-    result.used_lerp = run->state && run->state->UsedLerp();
   }
 
   // Under the mutex.
   void Release(const UnitRun& unit) {
     staging_.Give(unit.staging_offset);
-    --in_flight_;
+    schedule_.Done(unit.scheduled);
     changed_.notify_all();
   }
 
@@ -326,7 +255,8 @@ class Pipeline {
     Progress now;
     {
       const std::lock_guard lock(mutex_);
-      now = result_.totals;
+      now = totals_;
+      now.compute_seconds = std::accumulate(compute_seconds_.begin(), compute_seconds_.end(), 0.0);
     }
     now.elapsed_seconds = Since(start_);
     now.memory_bytes = ResidentBytes(true);
@@ -334,34 +264,30 @@ class Pipeline {
   }
 
   const Plan& plan_;
-  const PlanPart part_;
-  Backend& backend_;
+  const std::span<Backend* const> backends_;
   const PipelineOptions& options_;
-  const OutputSink& sink_;
-  const uint32_t max_in_flight_;
-  const InputFiles files_;
-  const std::span<std::byte> memory_;
+  Stages stages_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point next_report_ = start_;
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  Staging staging_;                                  // guarded
-  std::vector<std::unique_ptr<ItemRun>> runs_;       // slots: one stage at a time has an item
-  std::vector<std::deque<UnitRun*>> to_read_;        // guarded; owned by to_compute_
-  std::deque<std::unique_ptr<UnitRun>> to_compute_;  // guarded; in plan order
-  std::deque<std::unique_ptr<UnitRun>> to_write_;    // guarded; in plan order
-  uint64_t in_flight_ = 0;                           // guarded
-  bool finished_ = false;                            // guarded: no more units come, or a stage failed
-  std::exception_ptr failure_;                       // guarded
-  PipelineResult result_;                            // totals guarded
+  Schedule schedule_;
+  Staging staging_;
+  std::vector<std::deque<UnitRun*>> to_read_;                     // (n_readers); owned by to_compute_
+  std::vector<std::deque<std::unique_ptr<UnitRun>>> to_compute_;  // (n_backends), as scheduled
+  std::deque<std::unique_ptr<UnitRun>> to_write_;                 // as they are done
+  bool finished_ = false;                                         // no more units come, or a stage failed
+  std::exception_ptr failure_;
+  Progress totals_;
+  std::vector<double> compute_seconds_;  // (n_backends)
 };
 
 }  // namespace
 
-PipelineResult RunPipeline(const Plan& plan, PlanPart part, Backend& backend, const PipelineOptions& options,
-                           const OutputSink& sink) {
-  return Pipeline(plan, part, backend, options, sink).Run();
+PipelineResult RunPipeline(const Plan& plan, PlanPart part, std::span<Backend* const> backends,
+                           const PipelineOptions& options, const OutputSink& sink) {
+  return Pipeline(plan, part, backends, options, sink).Run();
 }
 
 }  // namespace gpumerge

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Moves the items of a plan through readers -> backend -> writer, all stages overlapping, in staging memory that is
+// Moves the items of a plan through readers -> backends -> writer, all stages overlapping, in staging memory that is
 // allocated once. Knows no device, no YAML and no directory: bytes come from the plan's files and go to a sink.
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,18 +33,21 @@ struct ItemResult {
 struct PipelineResult {
   std::vector<ItemResult> items;  // of the part, in plan order
   Progress totals;
+  uint64_t selfcheck_tensors = 0;  // compared with the reference executor
 };
 
 struct PipelineOptions {
-  UnitSizes units;
-  uint64_t staging_bytes = 0;
+  std::vector<UnitSizes> units;  // (n_backends); what they say of device memory is allocated already
+  std::span<std::byte> staging;  // 64-byte aligned; every unit fits
   uint32_t reader_threads = 2;
+  double selfcheck_percent = 0;                      // see RunOptions
   std::function<bool(const Progress&)> on_progress;  // false stops the run
 };
 
-// Runs part of a plan. The first error of any stage stops all of them and is rethrown here. Throws Error(NUM-*,
-// MM-INTDIFF, IN-*, CANCELLED) and whatever the sink throws.
-PipelineResult RunPipeline(const Plan& plan, PlanPart part, Backend& backend, const PipelineOptions& options,
-                           const OutputSink& sink);
+// Runs part of a plan on all of the backends, at least one. The first error of any stage stops all of them and is
+// rethrown here, when no backend uses the staging memory any more. Throws Error(NUM-*, MM-INTDIFF, IN-*, DEV-*,
+// CANCELLED) and whatever the sink and the backends throw.
+PipelineResult RunPipeline(const Plan& plan, PlanPart part, std::span<Backend* const> backends,
+                           const PipelineOptions& options, const OutputSink& sink);
 
 }  // namespace gpumerge

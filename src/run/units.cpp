@@ -3,125 +3,179 @@
 //
 #include "src/run/units.h"
 
-#include "gpumerge/backend.h"
-
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
-
-// A copied tensor is bytes, whatever its type.
-uint64_t Elems(const PlanItem& item) { return item.action == PlanAction::kCopy ? item.size_bytes : item.job.n_elems; }
-
-uint64_t InputElemBytes(const PlanItem& item, size_t input) {
-  return item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.inputs[input].dtype);
-}
-
-// A copy is written from where it was read.
-uint64_t OutputElemBytes(const PlanItem& item) {
-  return item.action == PlanAction::kCopy ? 0 : ElementBytes(item.job.out_dtype);
-}
-
-uint64_t PartBytes(const PlanItem& item, uint64_t n_elems) {
-  uint64_t bytes = Align(n_elems * OutputElemBytes(item));
-  for (size_t i = 0; i < item.inputs.size(); ++i) bytes += Align(n_elems * InputElemBytes(item, i));
-  return bytes;
-}
-
-// The largest power of two of blocks whose part fits.
-uint64_t ChunkElems(const PlanItem& item, const UnitSizes& sizes) {
-  const uint64_t most_blocks = sizes.chunk_bytes / PartBytes(item, kBlockElems);
-  uint64_t elems = std::bit_floor(std::max<uint64_t>(1, most_blocks)) * kBlockElems;
-  if (sizes.max_chunk_elems > 0)
-    elems = std::min(elems, (sizes.max_chunk_elems + kBlockElems - 1) / kBlockElems * kBlockElems);
-  return elems;
-}
-
 // Sums of counters in 32 bits hold for at most this many elements at once.
 constexpr uint64_t kMaxResidentElems = uint64_t{1} << 31;
 
-// Every item on its way has a state and hashes, so the number of tiny ones is bounded as well as their bytes.
-constexpr size_t kMaxBatchItems = 128;
+// Every item on its way has a state and hashes, so the number of tiny ones is bounded as well as their bytes. A launch
+// on a device costs more than a call.
+constexpr size_t kMaxBatchItems = 128, kMaxDeviceBatchItems = 256;
 
-void Place(const PlanItem& item, uint64_t n_elems, Unit* unit, UnitPart* part) {
-  for (size_t i = 0; i < item.inputs.size(); ++i) {
-    part->input_offsets.push_back(unit->bytes);
-    unit->bytes += Align(n_elems * InputElemBytes(item, i));
+constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
+// See DeviceMemory::kept_bytes.
+constexpr uint64_t AlignKept(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+
+bool IsCopy(const PlanItem& item) { return item.action == PlanAction::kCopy; }
+
+// A copied tensor is bytes, whatever its type.
+uint64_t Elems(const PlanItem& item) { return IsCopy(item) ? item.size_bytes : item.job.n_elems; }
+
+uint64_t InputElemBytes(const PlanItem& item, size_t input) {
+  return IsCopy(item) ? 1 : ElementBytes(item.job.inputs[input].dtype);
+}
+
+// A copy is written from where it was read.
+uint64_t OutputElemBytes(const PlanItem& item) { return IsCopy(item) ? 0 : ElementBytes(item.job.out_dtype); }
+
+uint64_t PartBytes(const PlanItem& item, uint64_t n_elems, bool with_inputs, bool with_output) {
+  uint64_t bytes = with_output ? Align(n_elems * OutputElemBytes(item)) : 0;
+  for (size_t i = 0; with_inputs && i < item.inputs.size(); ++i) bytes += Align(n_elems * InputElemBytes(item, i));
+  return bytes;
+}
+
+// 0 = no limit.
+uint64_t MostElems(const UnitSizes& sizes) {
+  return (sizes.max_chunk_elems + kBlockElems - 1) / kBlockElems * kBlockElems;
+}
+
+bool GoesWhole(const PlanItem& item, const UnitSizes& sizes) {
+  const bool on_device = sizes.device != nullptr && !IsCopy(item);
+  if (!sizes.can_stream && !IsCopy(item)) return true;
+  if (sizes.max_chunk_elems > 0 && Elems(item) > MostElems(sizes)) return false;
+  if (Elems(item) > kMaxResidentElems) return false;
+  // One reading needs nothing in memory but the chunk at hand.
+  if (GroupBytes(item) > (ReadingsOf(item) == 1 ? sizes.chunk_bytes : sizes.resident_bytes)) return false;
+  return !on_device || WholeDeviceBytes(item, *sizes.device) <= sizes.device_memory.unit_bytes;
+}
+
+// All inputs, then all outputs, so that one copy to a device and one back do for the whole unit. What is only copied
+// stays out of their way.
+void Place(const Plan& plan, Unit* unit) {
+  const auto place_inputs = [&](bool of_copies) {
+    for (UnitPart& part : unit->parts) {
+      const PlanItem& item = plan.items[part.item];
+      if (!part.brings_inputs || IsCopy(item) != of_copies) continue;
+      for (size_t i = 0; i < item.inputs.size(); ++i) {
+        part.input_offsets.push_back(unit->bytes);
+        unit->bytes += Align(part.n_elems * InputElemBytes(item, i));
+      }
+      if (of_copies) part.output_offset = part.input_offsets[0];
+    }
+  };
+  place_inputs(false);
+  for (UnitPart& part : unit->parts) {
+    const PlanItem& item = plan.items[part.item];
+    if (!part.writes || IsCopy(item)) continue;
+    part.output_offset = unit->bytes;
+    unit->bytes += Align(part.n_elems * OutputElemBytes(item));
   }
-  part->n_elems = n_elems;
-  part->output_offset = item.action == PlanAction::kCopy ? part->input_offsets[0] : unit->bytes;
-  if (part->writes) unit->bytes += Align(n_elems * OutputElemBytes(item));
+  place_inputs(true);
 }
 
 }  // namespace
 
-uint64_t GroupBytes(const PlanItem& item) { return PartBytes(item, Elems(item)); }
-uint64_t SmallestChunkBytes(const PlanItem& item) { return PartBytes(item, std::min(Elems(item), kBlockElems)); }
-
-uint32_t ReadingsOf(const PlanItem& item) { return item.action == PlanAction::kCopy ? 1 : TotalReads(item.passes); }
-
-bool IsStreamed(const PlanItem& item, const UnitSizes& sizes) {
-  if (!sizes.can_stream && item.action != PlanAction::kCopy) return false;
-  if (sizes.max_chunk_elems > 0 && Elems(item) > ChunkElems(item, sizes)) return true;
-  if (Elems(item) > kMaxResidentElems) return true;
-  // One reading needs nothing in memory but the chunk at hand.
-  return GroupBytes(item) > (ReadingsOf(item) == 1 ? sizes.chunk_bytes : sizes.resident_bytes);
+uint64_t GroupBytes(const PlanItem& item) { return PartBytes(item, Elems(item), true, true); }
+uint64_t SmallestChunkBytes(const PlanItem& item) {
+  return PartBytes(item, std::min(Elems(item), kBlockElems), true, true);
 }
 
-UnitSource::UnitSource(const Plan& plan, PlanPart part, const UnitSizes& sizes)
-    : plan_(plan), sizes_(sizes), item_(part.first), end_(part.last) {}
+uint32_t ReadingsOf(const PlanItem& item) { return IsCopy(item) ? 1 : TotalReads(item.passes); }
 
-bool UnitSource::Next(Unit* unit) {
-  *unit = {};
-  while (item_ < end_) {
-    const PlanItem& item = plan_.items[item_];
-    if (IsStreamed(item, sizes_)) {
-      if (!unit->parts.empty()) return true;
-      AddChunk(unit, item);
-      return true;
-    }
-    if (!FitsBatch(*unit, item)) return true;
-    AddWhole(unit, item);
+uint32_t FileReadings(const PlanItem& item, const UnitSizes& sizes) {
+  return WayOf(item, sizes) == Way::kStreamed ? ReadingsOf(item) : 1;
+}
+
+Way WayOf(const PlanItem& item, const UnitSizes& sizes) {
+  if (GoesWhole(item, sizes)) return Way::kWhole;
+  if (sizes.device == nullptr || ReadingsOf(item) == 1 || Elems(item) > kMaxResidentElems) return Way::kStreamed;
+  const bool fits = HeldDeviceBytes(item, Way::kKept, sizes.device) <= sizes.device_memory.kept_bytes;
+  return fits ? Way::kKept : Way::kStreamed;
+}
+
+uint64_t HeldDeviceBytes(const PlanItem& item, Way way, const Backend* device) {
+  if (device == nullptr || way == Way::kWhole || IsCopy(item)) return 0;
+  uint64_t bytes = AlignKept(device->DeviceStateBytes(item.job, item.passes, true));
+  for (size_t i = 0; way == Way::kKept && i < item.inputs.size(); ++i)
+    bytes += AlignKept(item.job.n_elems * InputElemBytes(item, i));
+  return bytes;
+}
+
+uint64_t WholeDeviceBytes(const PlanItem& item, const Backend& device) {
+  if (IsCopy(item)) return 0;
+  return GroupBytes(item) + AlignKept(device.DeviceStateBytes(item.job, item.passes, false));
+}
+
+bool Batch::Add(uint64_t index) {
+  const PlanItem& item = plan_.items[index];
+  const uint64_t device_bytes = sizes_.device != nullptr ? WholeDeviceBytes(item, *sizes_.device) : 0;
+  if (!unit_.parts.empty()) {
+    const size_t most_items = sizes_.device != nullptr ? kMaxDeviceBatchItems : kMaxBatchItems;
+    if (unit_.parts.size() == most_items || unit_.bytes + GroupBytes(item) > sizes_.chunk_bytes) return false;
+    if (device_bytes_ + device_bytes > sizes_.device_memory.unit_bytes) return false;
   }
-  return !unit->parts.empty();
-}
-
-bool UnitSource::FitsBatch(const Unit& unit, const PlanItem& item) const {
-  return unit.parts.empty() ||
-         (unit.parts.size() < kMaxBatchItems && unit.bytes + GroupBytes(item) <= sizes_.chunk_bytes);
-}
-
-void UnitSource::AddWhole(Unit* unit, const PlanItem& item) {
   UnitPart part;
-  part.item = item_++;
+  part.item = index;
+  part.n_elems = Elems(item);
   part.last_read = ReadingsOf(item);
   part.writes = part.ends_item = true;
-  Place(item, Elems(item), unit, &part);
-  unit->parts.push_back(std::move(part));
+  unit_.parts.push_back(std::move(part));
+  unit_.bytes += GroupBytes(item);
+  device_bytes_ += device_bytes;
+  return true;
 }
 
-void UnitSource::AddChunk(Unit* unit, const PlanItem& item) {
+Unit Batch::Take() {
+  unit_.bytes = 0;
+  Place(plan_, &unit_);
+  return std::move(unit_);
+}
+
+PartCutter::PartCutter(const Plan& plan, uint64_t item, const UnitSizes& sizes)
+    : plan_(plan),
+      sizes_(sizes),
+      item_(item),
+      way_(WayOf(plan.items[item], sizes)),
+      readings_(ReadingsOf(plan.items[item])) {}
+
+// The largest power of two of blocks whose part fits.
+uint64_t PartCutter::ChunkElems(bool with_inputs, bool with_output) const {
+  const uint64_t most_blocks =
+      sizes_.chunk_bytes / PartBytes(plan_.items[item_], kBlockElems, with_inputs, with_output);
+  const uint64_t elems = std::bit_floor(std::max<uint64_t>(1, most_blocks)) * kBlockElems;
+  return sizes_.max_chunk_elems > 0 ? std::min(elems, MostElems(sizes_)) : elems;
+}
+
+Unit PartCutter::Next() {
+  const bool kept = way_ == Way::kKept;
+  const uint64_t n_elems = Elems(plan_.items[item_]);
   UnitPart part;
   part.item = item_;
+  part.kept = kept;
   part.first_elem = first_elem_;
   part.first_read = read_;
   part.last_read = read_ + 1;
-  part.writes = part.last_read == ReadingsOf(item);
-  const uint64_t n_elems = std::min(ChunkElems(item, sizes_), Elems(item) - first_elem_);
-  first_elem_ += n_elems;
-  if (first_elem_ == Elems(item)) {
+  part.writes = part.last_read == readings_;
+  part.brings_inputs = !kept || read_ == 0;
+  const bool between = kept && read_ > 0 && !part.writes;  // of a kept tensor: all of it at once
+  if (between) part.last_read = readings_ - 1;
+  const uint64_t most = between ? n_elems : ChunkElems(part.brings_inputs, part.writes || !kept);
+  part.n_elems = std::min(most, n_elems - first_elem_);
+  first_elem_ += part.n_elems;
+  if (first_elem_ == n_elems) {
     first_elem_ = 0;
-    if (++read_ == ReadingsOf(item)) {
-      part.ends_item = true;
-      read_ = 0;
-      ++item_;
-    }
+    read_ = part.last_read;
+    part.ends_item = AtEnd();
   }
-  Place(item, n_elems, unit, &part);
-  unit->parts.push_back(std::move(part));
+  Unit unit;
+  unit.parts.push_back(std::move(part));
+  Place(plan_, &unit);
+  return unit;
 }
 
 }  // namespace gpumerge

@@ -4,7 +4,7 @@
 // The pipeline below RunMerge: parts of a plan, a backend and a sink that fail, staging memory, how a plan is cut.
 #include "src/run/pipeline.h"
 
-#include "src/run/memory.h"
+#include "src/run/layout.h"
 #include "src/run/staging.h"
 #include "tests/run/run_fixture.h"
 
@@ -19,9 +19,15 @@ class PipelineTest : public RunFixture {
  protected:
   static PipelineOptions Options() {
     PipelineOptions options;
-    options.units = {300'000, 2'000'000, true, 0};
-    options.staging_bytes = 2'000'000;
+    options.units = {{300'000, 2'000'000, true, 0}};
     return options;
+  }
+
+  static PipelineResult Run(const Plan& plan, PlanPart part, Backend& backend, PipelineOptions options,
+                            const OutputSink& sink) {
+    Backend* const backends[] = {&backend};
+    options.staging = backend.AllocateStaging(2'000'000);
+    return RunPipeline(plan, part, backends, options, sink);
   }
 
   // The shards' data as written by a run of that part, zeros elsewhere.
@@ -29,10 +35,9 @@ class PipelineTest : public RunFixture {
     if (shards.empty())
       for (const PlanShard& shard : plan.shards) shards.push_back(std::string(shard.size_bytes, '\0'));
     const auto backend = MakeCpuBackend(2, "");
-    RunPipeline(plan, part, *backend, Options(),
-                [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
-                  std::memcpy(shards[shard].data() + offset, data, size);
-                });
+    Run(plan, part, *backend, Options(), [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
+      std::memcpy(shards[shard].data() + offset, data, size);
+    });
     return shards;
   }
 };
@@ -57,11 +62,11 @@ TEST_F(PipelineTest, EveryByteIsWrittenOnce) {
   std::vector<int> written(plan.shards[0].size_bytes);
   const auto backend = MakeCpuBackend(2, "");
   PipelineOptions options = Options();
-  options.units.max_chunk_elems = kBlockElems;
-  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, *backend, options,
-                                            [&](uint32_t, uint64_t offset, const std::byte*, uint64_t size) {
-                                              for (uint64_t i = 0; i < size; ++i) ++written[offset + i];
-                                            });
+  options.units[0].max_chunk_elems = kBlockElems;
+  const PipelineResult result = Run(plan, {0, plan.items.size()}, *backend, options,
+                                    [&](uint32_t, uint64_t offset, const std::byte*, uint64_t size) {
+                                      for (uint64_t i = 0; i < size; ++i) ++written[offset + i];
+                                    });
   const uint64_t header = plan.shards[0].header.size();
   EXPECT_EQ(std::count(written.begin() + static_cast<long>(header), written.end(), 1),
             static_cast<long>(written.size() - header));
@@ -78,10 +83,10 @@ TEST_F(PipelineTest, AFailingSinkStopsTheRun) {
   for (const int fail_at : {0, 1, 3}) {
     const auto backend = MakeCpuBackend(2, "");
     int calls = 0;
-    EXPECT_THROW(RunPipeline(plan, {0, plan.items.size()}, *backend, Options(),
-                             [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
-                               if (calls++ == fail_at) throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
-                             }),
+    EXPECT_THROW(Run(plan, {0, plan.items.size()}, *backend, Options(),
+                     [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
+                       if (calls++ == fail_at) throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
+                     }),
                  Error);
     EXPECT_EQ(calls, fail_at + 1);
   }
@@ -123,8 +128,8 @@ TEST_F(PipelineTest, WorkComesInOrderAndCoversEveryReading) {
   const Plan plan = MakePlan(Recipe("ties"), "out");
   FakeBackend backend;
   PipelineOptions options = Options();
-  options.units.max_chunk_elems = 2 * kBlockElems;
-  RunPipeline(plan, {0, plan.items.size()}, backend, options, [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  options.units[0].max_chunk_elems = 2 * kBlockElems;
+  Run(plan, {0, plan.items.size()}, backend, options, [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
   std::map<const MergeJob*, std::pair<uint32_t, uint64_t>> next;  // (reading, first element) expected next
   const MergeJob* current = nullptr;
   for (const Work& work : backend.works) {
@@ -155,7 +160,7 @@ TEST_F(PipelineTest, InputsAreAlignedAfterEmptyTensors) {
                kConfigJson);
   const Plan plan = MakePlan(Recipe("ties"), "out");
   FakeBackend backend;
-  RunPipeline(plan, {0, plan.items.size()}, backend, Options(), [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  Run(plan, {0, plan.items.size()}, backend, Options(), [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
   for (const Work& work : backend.works)
     for (const std::byte* input : work.inputs) EXPECT_EQ((input - backend.memory.data()) % 64, 0);
 }
@@ -180,9 +185,9 @@ TEST_F(PipelineTest, SeveralBatchesMayBeInFlight) {
   const Plan plan = MakePlan(Recipe("ties"), "out");
   LateBackend backend;
   PipelineOptions options = Options();
-  options.units.max_chunk_elems = 2 * kBlockElems;
-  const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, backend, options,
-                                            [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
+  options.units[0].max_chunk_elems = 2 * kBlockElems;
+  const PipelineResult result =
+      Run(plan, {0, plan.items.size()}, backend, options, [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
   EXPECT_EQ(backend.n_waited, backend.n_submitted);
   EXPECT_LE(backend.most_waiting, 3u);
   EXPECT_EQ(result.totals.tensors_done, plan.items.size());
@@ -194,9 +199,9 @@ TEST_F(PipelineTest, AFailingBackendStopsTheRun) {
   for (const int works : {0, 1, 4}) {
     FakeBackend backend;
     backend.fail_after = works;
-    EXPECT_THROW(RunPipeline(plan, {0, plan.items.size()}, backend, Options(),
-                             [](uint32_t, uint64_t, const std::byte*, uint64_t) {}),
-                 std::runtime_error);
+    EXPECT_THROW(
+        Run(plan, {0, plan.items.size()}, backend, Options(), [](uint32_t, uint64_t, const std::byte*, uint64_t) {}),
+        std::runtime_error);
   }
 }
 
@@ -218,14 +223,15 @@ TEST_F(PipelineTest, LayoutKeepsTheBudget) {
   WriteModels(1);
   const Plan plan = MakePlan(Recipe("ties"), "out");
   const auto backend = MakeCpuBackend(2, "");
+  Backend* const backends[] = {backend.get()};
   RunOptions options;
   for (const uint64_t spare : {uint64_t{0}, uint64_t{1'000'000}, uint64_t{1'000'000'000}}) {
-    options.memory_bytes = LayOutMemory(plan, options, *backend).smallest_budget_bytes + spare + 32'000'000;
-    const MemoryLayout layout = LayOutMemory(plan, options, *backend);
+    options.memory_bytes = LayOutMemory(plan, options, backends).smallest_budget_bytes + spare + 32'000'000;
+    const MemoryLayout layout = LayOutMemory(plan, options, backends);
     EXPECT_GT(layout.staging_bytes, 0u);
     EXPECT_LE(layout.overhead_bytes + layout.staging_bytes, *options.memory_bytes);
     for (const PlanItem& item : plan.items) {
-      if (IsStreamed(item, layout.units)) continue;
+      if (WayOf(item, layout.units[0]) != Way::kWhole) continue;
       EXPECT_LE(GroupBytes(item), layout.staging_bytes) << item.name;
     }
   }

@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+#include "src/run/layout.h"
+
+#include "src/run/device_layout.h"
+#include "src/run/memory.h"
+#include "src/run/selfcheck.h"
+
+#include "gpumerge/merge.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+namespace gpumerge {
+namespace {
+
+// A batch or chunk of about this size keeps several units in the last-level cache on their way through the pipeline.
+constexpr uint64_t kChunkBytes = 4 << 20;
+constexpr uint64_t kRoomBesideBytes = 64 << 20;
+// Units on their way at once: one is read, one computed, one written, and a few wait. More of them for a device, which
+// works on several.
+constexpr uint64_t kUnitsAtOnce = 6, kDeviceUnitsAtOnce = 16;
+// Stacks, hash states, queues, the allocator's own.
+constexpr uint64_t kSlackBytes = 5 << 20;
+// What is kept of every item until the report is written, and its part of the report.
+constexpr uint64_t kItemBytes = 1200, kInputBytes = 500;
+
+// Scratch and states of one backend.
+uint64_t BackendBytes(const Plan& plan, const Backend& backend) {
+  // Scratch depends on a job's number of inputs and kinds of passes only: one job of each stands for all.
+  std::vector<const MergeJob*> jobs;
+  std::set<std::tuple<size_t, uint64_t>> seen;
+  uint64_t state = 0;
+  for (const PlanItem& item : plan.items) {
+    if (item.action != PlanAction::kMerge) continue;
+    state = std::max(state, backend.StateBytes(item.job, item.passes));
+    uint64_t kinds = 0;
+    for (const PassInfo& pass : item.passes) kinds = kinds * 8 + static_cast<uint64_t>(pass.kind) + 1;
+    if (seen.emplace(item.inputs.size(), kinds).second) jobs.push_back(&item.job);
+  }
+  // One tensor more than lanes: the next one's state is made while the last one's is still needed.
+  return backend.FixedBytes(jobs) + (backend.Info().lanes + 1) * state;
+}
+
+uint64_t OverheadBytes(const Plan& plan, const RunOptions& options, std::span<Backend* const> backends) {
+  uint64_t bytes = ResidentBytes(false) + kSlackBytes, lanes = 0;
+  for (const PlanItem& item : plan.items) bytes += kItemBytes + item.inputs.size() * kInputBytes;
+  for (const Backend* backend : backends) {
+    bytes += BackendBytes(plan, *backend);
+    lanes += backend->Info().lanes;
+  }
+  const std::vector<uint64_t> checked = SelfcheckItems(plan, {0, plan.items.size()}, options.selfcheck_percent);
+  return checked.empty() ? bytes : bytes + SelfcheckBytes(plan, checked, lanes);
+}
+
+// What backends that work in staging memory like, beside devices or alone.
+UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t staging_bytes, uint64_t largest_chunk,
+                    bool has_device) {
+  UnitSizes sizes;
+  sizes.can_stream = backend.Info().can_stream;
+  sizes.max_chunk_elems = options.max_chunk_elems;
+  sizes.resident_bytes = has_device ? staging_bytes / 2 : staging_bytes;
+  sizes.chunk_bytes = std::max(largest_chunk, std::min(kChunkBytes, staging_bytes / kUnitsAtOnce));
+  return sizes;
+}
+
+// The staging memory that does well, when there is as much as one likes.
+uint64_t StagingAim(const Plan& plan, std::span<Backend* const> backends, uint64_t available, uint64_t largest_chunk,
+                    uint64_t largest_group) {
+  uint64_t aim = 0;
+  for (const Backend* backend : backends) {
+    const BackendInfo info = backend->Info();
+    if (info.keeps()) {
+      aim = std::max(aim, kDeviceUnitsAtOnce * DeviceChunkBytes(plan, available, info.device_bytes));
+    } else {
+      // The largest group and some room beside it: more would be touched for the first time, which costs more than it
+      // gains.
+      const uint64_t chunk = std::max(largest_chunk, std::min(kChunkBytes, available / kUnitsAtOnce));
+      aim += largest_group + std::max(kRoomBesideBytes, kUnitsAtOnce * chunk);
+    }
+  }
+  return aim;
+}
+
+}  // namespace
+
+MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span<Backend* const> backends,
+                          uint64_t most_staging_bytes) {
+  MemoryLayout layout;
+  layout.budget_bytes = options.memory_bytes.value_or(DefaultMemoryBytes(plan));
+  layout.overhead_bytes = OverheadBytes(plan, options, backends);
+
+  const uint64_t largest_chunk = LargestSmallestChunk(plan);
+  uint64_t largest_group = 0;
+  for (const PlanItem& item : plan.items) largest_group = std::max(largest_group, GroupBytes(item));
+  bool has_device = false, can_stream = true;
+  for (const Backend* backend : backends) {
+    has_device = has_device || backend->Info().keeps();
+    can_stream = can_stream && backend->Info().can_stream;
+  }
+  // Two chunks, so that reading and merging overlap; a backend that cannot stream holds its largest tensor.
+  const uint64_t smallest = can_stream ? 2 * largest_chunk : largest_group;
+  layout.smallest_staging_bytes = smallest;
+  // A megabyte or two more, because the process is not the same size in every run.
+  constexpr uint64_t kRound = 1 << 20;
+  layout.smallest_budget_bytes = (layout.overhead_bytes + smallest) / kRound * kRound + 2 * kRound;
+  if (layout.budget_bytes < layout.overhead_bytes + smallest) return layout;
+
+  uint64_t available = std::min(most_staging_bytes, layout.budget_bytes - layout.overhead_bytes);
+  if (has_device) available = std::min(available, options.pinned_bytes.value_or(available));
+  if (available < smallest) return layout;
+  const uint64_t aim = StagingAim(plan, backends, available, largest_chunk, largest_group);
+  layout.staging_bytes = std::min(available, std::max(smallest, aim)) / 64 * 64;
+  for (const Backend* backend : backends) {
+    const BackendInfo info = backend->Info();
+    layout.units.push_back(info.keeps()
+                               ? LayOutDevice(plan, options, *backend, layout.staging_bytes, info.device_bytes)
+                               : HostUnits(options, *backend, layout.staging_bytes, largest_chunk, has_device));
+  }
+  return layout;
+}
+
+}  // namespace gpumerge

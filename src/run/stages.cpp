@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+#include "src/run/stages.h"
+
+#include "src/run/item_check.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace gpumerge {
+namespace {
+
+// Read, then hashed while still in the cache.
+constexpr uint64_t kReadPieceBytes = 1 << 20;
+
+}  // namespace
+
+Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backends, const PipelineOptions& options,
+               const OutputSink& sink)
+    : plan_(plan),
+      part_(part),
+      backends_(backends),
+      options_(options),
+      sink_(sink),
+      files_(plan),
+      runs_(part.last - part.first),
+      results_(part.last - part.first) {
+  if (options.selfcheck_percent > 0) selfcheck_.emplace(plan, part, options.selfcheck_percent, files_);
+}
+
+void Stages::Begin(const UnitRun& unit) {
+  for (const UnitPart& part : unit.parts()) {
+    if (!part.begins_item()) continue;
+    const PlanItem& item = plan_.items[part.item];
+    auto run = std::make_unique<ItemRun>();
+    run->input_hashes.resize(item.inputs.size());
+    if (item.action == PlanAction::kMerge)
+      run->state = backends_[unit.scheduled.backend]->NewState(item.job, item.passes);
+    runs_[part.item - part_.first] = std::move(run);
+  }
+}
+
+uint64_t Stages::Read(const UnitRun& unit, uint32_t reader) {
+  uint64_t bytes = 0;
+  for (const UnitPart& part : unit.parts())
+    for (size_t i = 0; i < part.input_offsets.size(); ++i)
+      if ((part.item + i) % options_.reader_threads == reader) bytes += ReadInput(part, i, unit.memory);
+  return bytes;
+}
+
+uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
+  const PlanItem& item = plan_.items[part.item];
+  const PlanInput& input = item.inputs[i];
+  const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.inputs[i].dtype);
+  const uint64_t size_bytes = part.n_elems * elem_bytes;
+  const uint64_t begin = input.offset_bytes + part.first_elem * elem_bytes;
+  std::byte* to = memory + part.input_offsets[i];
+  for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
+    const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
+    files_.Read(input.file, begin + done, to + done, piece);
+    if (part.first_read == 0) RunOf(part).input_hashes[i].Update(to + done, piece);
+  }
+  return size_bytes;
+}
+
+std::vector<Work> Stages::MakeWork(const UnitRun& unit) const {
+  std::vector<Work> batch;
+  for (const UnitPart& part : unit.parts()) {
+    const PlanItem& item = plan_.items[part.item];
+    std::vector<const std::byte*> inputs;
+    for (const uint64_t offset : part.input_offsets) inputs.push_back(unit.memory + offset);
+    if (item.action == PlanAction::kCopy) {
+      CheckEqual(plan_, item, part.first_elem, inputs.data(), part.n_elems);
+      continue;
+    }
+    batch.push_back({.job = &item.job,
+                     .state = RunOf(part).state.get(),
+                     .first_elem = part.first_elem,
+                     .n_elems = part.n_elems,
+                     .inputs = std::move(inputs),
+                     .output = part.writes ? unit.memory + part.output_offset : nullptr,
+                     .first_read = part.first_read,
+                     .last_read = part.last_read,
+                     .kept = part.kept,
+                     .lane = unit.scheduled.lane});
+  }
+  return batch;
+}
+
+uint64_t Stages::CheckDone(const UnitRun& unit) const {
+  uint64_t elems = 0;
+  for (const UnitPart& part : unit.parts()) {
+    const JobState* state = RunOf(part).state.get();
+    if (state == nullptr) continue;
+    if (part.ends_item) CheckValues(plan_, plan_.items[part.item], *state);
+    if (part.writes) elems += part.n_elems;
+  }
+  return elems;
+}
+
+Stages::Written Stages::Write(const UnitRun& unit) {
+  Written written;
+  for (const UnitPart& part : unit.parts()) {
+    written.bytes += WriteOutput(part, unit);
+    if (!part.ends_item) continue;
+    End(part);
+    ++written.tensors;
+  }
+  return written;
+}
+
+uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
+  const PlanItem& item = plan_.items[part.item];
+  const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
+  const uint64_t size_bytes = part.n_elems * elem_bytes;
+  const std::byte* data = unit.memory + part.output_offset;
+  if (selfcheck_)
+    selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
+  RunOf(part).output_hash.Update(data, size_bytes);
+  if (size_bytes > 0) sink_(item.shard, item.offset_bytes + part.first_elem * elem_bytes, data, size_bytes);
+  return size_bytes;
+}
+
+void Stages::End(const UnitPart& part) {
+  const std::unique_ptr<ItemRun> run = std::move(runs_[part.item - part_.first]);
+  ItemResult& result = results_[part.item - part_.first];
+  for (const ContentHash& hash : run->input_hashes) result.input_hashes.push_back(hash.Hex());
+  result.output_hash = run->output_hash.Hex();
+  result.used_lerp = run->state && run->state->UsedLerp();
+}
+
+}  // namespace gpumerge

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each stage of the pipeline does to a unit: read its inputs, make work of it, look at its findings, write its
+// output. Holds what is known of every item on its way. No threads and no locks: a stage calls it for one unit at a
+// time, and the pipeline sees to it that a unit is in one stage at a time (several readers share the reading stage).
+#pragma once
+
+#include "src/base/hash.h"
+#include "src/run/input_files.h"
+#include "src/run/pipeline.h"
+#include "src/run/schedule.h"
+#include "src/run/selfcheck.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace gpumerge {
+
+// A unit on its way.
+struct UnitRun {
+  ScheduledUnit scheduled;
+  std::byte* memory = nullptr;
+  uint64_t staging_offset = 0;
+  uint32_t reads_left = 0;  // reader threads that have not finished; guarded by the pipeline
+
+  const std::vector<UnitPart>& parts() const { return scheduled.unit.parts; }
+};
+
+class Stages {
+ public:
+  Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backends, const PipelineOptions& options,
+         const OutputSink& sink);
+
+  // The items that begin with this unit get their state, hashes and result.
+  void Begin(const UnitRun& unit);
+  // Reads the reader's share of the inputs; returns the bytes read. Each input of a tensor is read by one reader, in
+  // order, so that its hash can go along.
+  uint64_t Read(const UnitRun& unit, uint32_t reader);
+  // Without what is only copied, which is checked here.
+  std::vector<Work> MakeWork(const UnitRun& unit) const;
+  // After the work is done: throws what was found in items that end. Returns the elements computed.
+  uint64_t CheckDone(const UnitRun& unit) const;
+
+  struct Written {
+    uint64_t bytes = 0, tensors = 0;
+  };
+  Written Write(const UnitRun& unit);
+
+  void CheckFilesUnchanged() const { files_.CheckUnchanged(); }
+  std::vector<ItemResult> TakeResults() { return std::move(results_); }
+  uint64_t selfcheck_tensors() const { return selfcheck_ ? selfcheck_->n_tensors() : 0; }
+
+ private:
+  // An item between its first and its last part.
+  struct ItemRun {
+    std::unique_ptr<JobState> state;        // null for a copy
+    std::vector<ContentHash> input_hashes;  // each used by one reader thread only
+    ContentHash output_hash;
+  };
+
+  ItemRun& RunOf(const UnitPart& part) const { return *runs_[part.item - part_.first]; }
+  uint64_t ReadInput(const UnitPart& part, size_t input, std::byte* memory);
+  uint64_t WriteOutput(const UnitPart& part, const UnitRun& unit);
+  void End(const UnitPart& part);
+
+  const Plan& plan_;
+  const PlanPart part_;
+  const std::span<Backend* const> backends_;
+  const PipelineOptions& options_;
+  const OutputSink& sink_;
+  const InputFiles files_;
+  std::vector<std::unique_ptr<ItemRun>> runs_;  // (n_items of the part); one stage at a time has an item
+  std::vector<ItemResult> results_;             // (n_items of the part)
+  std::optional<Selfcheck> selfcheck_;
+};
+
+}  // namespace gpumerge
