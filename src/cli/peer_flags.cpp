@@ -15,7 +15,7 @@ struct PeerFlag {
 };
 
 constexpr std::string_view kDevice =
-    "use --device cuda, or leave it out: the default, --device auto, takes every GPU that works here";
+    "use --device cuda for GPUs, --device cpu for none, or leave it out: auto takes every GPU that works here";
 constexpr std::string_view kStreams =
     "leave it out: tensors are streamed within a fixed budget; --memory SIZE (e.g. 4G) sets it";
 constexpr std::string_view kOverlaps = "leave it out: reading, computing and writing always overlap";

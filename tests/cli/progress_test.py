@@ -78,7 +78,7 @@ class Progress(CliTest):
         for line in lines:
             self.assertLess(len(line), 140)
             self.assertRegex(line, r" +\d+ %  .* left  \d+/24 tensors  [\d.]+ .?B of [\d.]+ MB  read .*compute .*write ")
-        self.assertEqual(drawn.count("\n"), 1)  # the announcement; the rest is one line
+        self.assertEqual(drawn.count("\n"), 2)  # what is merged and on what; the rest is one line
         self.assertTrue(drawn.endswith("\r\x1b[K"))  # which is gone at the end
 
     def test_narrow_terminal(self):

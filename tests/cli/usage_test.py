@@ -23,7 +23,8 @@ class Usage(CliTest):
         result = self.run_program("--help")
         self.expect(result, 0)
         self.assertEqual(result.stderr, "")
-        for part in ("merge_method: ties", "gpumerge plan --config", "--memory SIZE", "Exit status", "Examples"):
+        for part in ("merge_method: ties", "gpumerge plan --config", "--memory SIZE", "--vram SIZE", "--selfcheck P",
+                     "gpumerge devices", "Exit status", "Examples"):
             self.assertIn(part, result.stdout)
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 110)
 
@@ -56,7 +57,7 @@ class Usage(CliTest):
         self.expect_usage("pln --config x.yaml", "did you mean `gpumerge plan`?")
 
     def test_unknown_word_lists_the_verbs(self):
-        self.expect_usage("frobnicate", "verbs: merge, plan, inspect, methods, errors")
+        self.expect_usage("frobnicate", "verbs: merge, plan, inspect, devices, methods, errors")
 
     def test_verb_after_a_flag(self):
         self.expect_usage("--strict plan --config x.yaml", '"plan" is a verb and comes first')
@@ -101,14 +102,50 @@ class Usage(CliTest):
                           "--sync has no meaning with --dry-run")
         self.expect_usage("plan x.yaml --stats s.json", "`gpumerge plan` does not take --stats")
 
-    def test_cuda_is_not_built_in(self):
-        result = self.run_program("--config", "x.yaml", "--device", "cuda:0")
-        self.expect(result, 10, "error[DEV-NONE]", "built without CUDA", "exit:  10")
+    def test_device_that_does_not_exist(self):
+        for device, part in (("gpu", "did you mean cuda?"), ("hybird", "did you mean hybrid?"),
+                             ("cpus", "did you mean cpu?"), ("tpu9", "devices: auto, cpu, cuda, cuda:0, cuda:0,2, hybrid"),
+                             ("CUDA", "did you mean cuda?"), ("", "empty value")):
+            with self.subTest(device):
+                result = self.run_program("--config", "x.yaml", "--device", device)
+                self.expect(result, 2, "error[USAGE]: --device", part)
+
+    def test_lists_of_gpus_that_are_wrong(self):
+        for device in ("cuda:", "cuda:x", "cuda:0,", "cuda:0,,1", "cuda:0,0", "cuda:-1", "cuda:1.5", "cuda:4294967296",
+                       "cuda:0:1", "cuda: 0"):
+            with self.subTest(device):
+                result = self.run_program("--config", "x.yaml", "--device", device)
+                self.expect(result, 2, f'--device: "{device}" is not a list of different GPUs', "`gpumerge devices`")
+        self.expect_usage("x.yaml --device cpu:0", "--device: cpu takes no numbers", "only cuda does")
+        self.expect_usage("x.yaml --device hybrid:1", "--device: hybrid takes no numbers")
+
+    def test_limits_of_gpus_where_there_are_none(self):
+        self.expect_usage("x.yaml --device cpu --vram 8G --pinned 1G", "--vram has no meaning with --device cpu",
+                          "--pinned has no meaning with --device cpu")
+        self.expect_usage("plan x.yaml --device reference --vram 8G", "--vram has no meaning with --device reference")
+        self.expect_usage("x.yaml --vram 8Q --pinned 0", '--vram: "8Q" is not a size', "--pinned: 0 is 0 bytes")
+
+    def test_shares_to_check_that_are_wrong(self):
+        for share in ("101", "-1", "abc", "5%%", "%", "nan", "1e1", "5 "):
+            with self.subTest(share):
+                result = self.run_program("--config", "x.yaml", "--selfcheck", share)
+                self.expect(result, 2, f'--selfcheck: "{share}" is not a number from 0 to 100', "5 or 5%")
+        self.expect_usage("plan x.yaml --selfcheck 5", "`gpumerge plan` does not take --selfcheck")
+        self.expect_usage("x.yaml --dry-run --selfcheck 5", "--selfcheck has no meaning with --dry-run")
+
+    def test_rates_that_are_wrong_all_at_once(self):
+        self.expect_usage("plan x.yaml --rates disk=0,lnik=5G,out=-3G,foo=1G,disk=,compute,link=2G,link=3G,out=3",
+                          "disk is 0 bytes a second; the least is 1000", "did you mean link?", 'out is "-3G", which is not a rate',
+                          "stages: disk (reading), link (to the GPUs), compute, out (writing)", 'disk is "", which',
+                          'compute is "", which', "link is given twice", "out is 3 bytes a second")
+        self.expect_usage("plan x.yaml --rates disk=1G,", '"" is not a stage')
+        self.expect_usage("x.yaml --rates disk=1G", "`gpumerge merge` does not take --rates")
 
     def test_mergekit_flags_are_explained(self):
         advice = {
-            "--cuda": "--device auto", "--lazy-unpickle": "safetensors", "--low-cpu-memory": "--memory SIZE",
-            "--read-to-gpu": "--memory SIZE", "--gpu-rich": "--device auto", "--multi-gpu": "--device auto",
+            "--cuda": "use --device cuda", "--lazy-unpickle": "safetensors", "--low-cpu-memory": "--memory SIZE",
+            "--read-to-gpu": "--vram SIZE", "--gpu-rich": "use --device cuda", "--multi-gpu": "use --device cuda",
+            "--cuda-device 1": "use --device cuda:N", "--no-cuda": "--device cpu",
             "--trust-remote-code": "never run", "--allow-crimes": "no list of architectures",
             "--copy-tokenizer": "tokenizer_source", "--no-copy-tokenizer": "tokenizer_source",
             "--clone-tensors": "written twice", "--out-shard-size 5B": "5G is what mergekit writes 5B",
