@@ -28,9 +28,10 @@ struct EventDelete {
   void operator()(CUevent_st* event) const { IgnoreCudaError(cudaEventDestroy(event)); }
 };
 using Event = std::unique_ptr<CUevent_st, EventDelete>;
+// Waiting for it leaves the processor to the threads that read and write.
 inline Event MakeEvent() {
   cudaEvent_t event = nullptr;
-  GM_CUDA_TRY(cudaEventCreate(&event));
+  GM_CUDA_TRY(cudaEventCreateWithFlags(&event, cudaEventBlockingSync));
   return Event(event);
 }
 
