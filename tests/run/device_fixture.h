@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole merges on fake devices. Header-only.
+#pragma once
+
+#include "src/run/run_on.h"
+#include "tests/run/fake_device.h"
+#include "tests/run/run_fixture.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gpumerge::test {
+
+class DeviceFixture : public RunFixture {
+ protected:
+  using Backends = std::vector<std::unique_ptr<Backend>>;
+
+  static ChosenDevices Chosen(Backends backends) { return {std::move(backends), "the test"}; }
+
+  // Fakes of these options, named fake:0 and so on, and the CPU last if asked for.
+  static Backends Fakes(uint32_t n, const FakeOptions& options, bool with_cpu = false) {
+    Backends backends;
+    for (uint32_t i = 0; i < n; ++i) {
+      FakeOptions own = options;
+      own.name = "fake:" + std::to_string(i);
+      backends.push_back(std::make_unique<FakeDevice>(own));
+    }
+    if (with_cpu) backends.push_back(MakeCpuBackend(1, ""));
+    return backends;
+  }
+
+  std::map<std::string, std::string> MergeOn(const std::string& recipe, const RunOptions& options, Backends backends) {
+    stats = RunMergeOn(MakePlan(recipe, "out"), options, Chosen(std::move(backends)));
+    return Contents(stats.output_dir);
+  }
+
+  RunStats stats;  // of the last MergeOn
+};
+
+}  // namespace gpumerge::test
