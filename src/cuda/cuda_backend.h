@@ -38,7 +38,9 @@ class CudaBackend : public Backend {
   uint64_t StateBytes(const MergeJob& job, const PassList& passes) const override;
   uint64_t FixedBytes(std::span<const MergeJob* const> jobs) const override;
   uint64_t DeviceStateBytes(const MergeJob& job, const PassList& passes, bool in_parts) const override {
-    return StateLayout(job, passes, in_parts).bytes;
+    constexpr uint64_t kAlignment = 4 * 256;  // of inputs, outputs, findings and states
+    const StateLayout layout(job, passes, in_parts);
+    return layout.bytes + (in_parts ? 0 : layout.findings_bytes) + kAlignment;
   }
   void AllocateDevice(const DeviceMemory& memory) override;
   std::span<std::byte> AllocateStaging(uint64_t bytes) override;
