@@ -21,7 +21,7 @@ uint64_t DeviceChunkBytes(const Plan& plan, uint64_t staging_bytes, uint64_t dev
 UnitSizes LayOutDevice(const Plan& plan, const RunOptions& options, const Backend& device, uint64_t staging_bytes,
                        uint64_t device_bytes);
 
-// The least device memory that works.
+// The least device memory that surely works.
 uint64_t SmallestDeviceBytes(const Plan& plan, const Backend& device);
 
 // The memory of the largest of the smallest chunks: no chunk is smaller.
