@@ -7,6 +7,7 @@
 #include "kernels/convert.h"
 #include "src/base/hash.h"
 #include "src/base/text.h"
+#include "src/base/trace_range.h"
 #include "src/run/item_check.h"
 
 #include <fmt/format.h>
@@ -106,6 +107,7 @@ void Selfcheck::Compare(uint64_t index, uint64_t first_elem, std::span<const std
 }
 
 std::vector<std::byte> Selfcheck::Compute(const PlanItem& item) const {
+  const TraceRange trace("self-check");
   std::vector<std::byte> memory(InputBytes(item)), output(item.size_bytes + 64);
   const auto aligned = [](std::byte* at) { return at + (64 - reinterpret_cast<uintptr_t>(at) % 64) % 64; };
   Work work;

@@ -3,6 +3,7 @@
 //
 #include "src/run/stages.h"
 
+#include "src/base/trace_range.h"
 #include "src/run/item_check.h"
 
 #include <algorithm>
@@ -30,6 +31,7 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
 }
 
 void Stages::Begin(const UnitRun& unit) {
+  const TraceRange trace("begin");
   for (const UnitPart& part : unit.parts()) {
     if (!part.begins_item()) continue;
     const PlanItem& item = plan_.items[part.item];
@@ -42,6 +44,7 @@ void Stages::Begin(const UnitRun& unit) {
 }
 
 uint64_t Stages::Read(const UnitRun& unit, uint32_t reader) {
+  const TraceRange trace("read");
   uint64_t bytes = 0;
   for (const UnitPart& part : unit.parts())
     for (size_t i = 0; i < part.input_offsets.size(); ++i)
@@ -100,6 +103,7 @@ uint64_t Stages::CheckDone(const UnitRun& unit) const {
 }
 
 Stages::Written Stages::Write(const UnitRun& unit) {
+  const TraceRange trace("write");
   Written written;
   for (const UnitPart& part : unit.parts()) {
     written.bytes += WriteOutput(part, unit);
