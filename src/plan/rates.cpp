@@ -47,12 +47,13 @@ std::string RateText(double bytes_per_second) {
 }  // namespace
 
 uint64_t BytesToGpu(const Plan& plan, std::optional<uint64_t> vram_bytes) {
+  // A sixteenth is left for batches on their way and for statistics.
+  const uint64_t room_bytes = vram_bytes ? *vram_bytes - *vram_bytes / 16 : ~uint64_t{0};
   uint64_t bytes = 0;
   for (const PlanItem& item : plan.items) {
     if (item.action != PlanAction::kMerge) continue;
     const uint64_t input_bytes = InputBytes(item);
-    const bool fits = !vram_bytes || input_bytes + item.size_bytes <= *vram_bytes;
-    bytes += input_bytes * (fits ? 1 : TotalReads(item.passes));
+    bytes += input_bytes * (input_bytes <= room_bytes ? 1 : TotalReads(item.passes));
   }
   return bytes;
 }

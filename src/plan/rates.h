@@ -31,7 +31,7 @@ struct StageBytes {
   std::string assumption{};  // what was assumed about a GPU that is not here; may be empty
 };
 
-// Input bytes that a GPU with that much memory is sent: once where a tensor's inputs and output fit there together,
+// Input bytes that a GPU with that much memory is sent, near enough: once where a tensor's inputs fit there together,
 // else once for every reading. Copied tensors are not sent. No vram_bytes: everything fits.
 uint64_t BytesToGpu(const Plan& plan, std::optional<uint64_t> vram_bytes);
 

@@ -103,10 +103,10 @@ TEST_F(RatesTest, EverythingFitsAGpuWithoutALimit) {
 }
 
 TEST_F(RatesTest, WhatDoesNotFitIsSentForEveryReading) {
-  // A selection reads twice, the merge once. Inputs and output of the larger tensor are 800 bytes, of the other 320.
-  EXPECT_EQ(BytesToGpu(plan_, 800), kLargeBytes + kSmallBytes);
-  EXPECT_EQ(BytesToGpu(plan_, 799), 3 * kLargeBytes + kSmallBytes);
-  EXPECT_EQ(BytesToGpu(plan_, 319), 3 * kLargeBytes + 3 * kSmallBytes);
+  // A selection reads twice, the merge once. A sixteenth of the memory is not for inputs.
+  EXPECT_EQ(BytesToGpu(plan_, 639), kLargeBytes + kSmallBytes);
+  EXPECT_EQ(BytesToGpu(plan_, 638), 3 * kLargeBytes + kSmallBytes);
+  EXPECT_EQ(BytesToGpu(plan_, 254), 3 * kLargeBytes + 3 * kSmallBytes);
 }
 
 TEST_F(RatesTest, BytesOfARunOnTheCpuAreAsEstimated) {
@@ -118,10 +118,10 @@ TEST_F(RatesTest, BytesOfARunOnTheCpuAreAsEstimated) {
 }
 
 TEST_F(RatesTest, BytesOfAGpuThatIsElsewhere) {
-  const StageBytes bytes = BytesOfStages(plan_, Estimate(), true, 799);
+  const StageBytes bytes = BytesOfStages(plan_, Estimate(), true, 638);
   EXPECT_EQ(bytes.link, 3 * kLargeBytes + kSmallBytes);
   EXPECT_EQ(bytes.disk, 3 * kLargeBytes + kSmallBytes + kCopiedBytes);
-  EXPECT_EQ(bytes.assumption, "as on a GPU that may use 799 B");
+  EXPECT_EQ(bytes.assumption, "as on a GPU that may use 638 B");
   EXPECT_THAT(BytesOfStages(plan_, Estimate(), true, std::nullopt).assumption, HasSubstr("--vram SIZE"));
 }
 
