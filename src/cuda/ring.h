@@ -19,6 +19,7 @@ class Ring {
   std::optional<uint64_t> Take(uint64_t bytes) {
     bytes = (bytes + 255) / 256 * 256;
     if (bytes > capacity_) return std::nullopt;
+    if (bytes == 0) return 0;
     if (head_ == tail_) head_ = tail_ = NextRound(head_);  // empty: all of it is one run
     // Pieces do not wrap round.
     const uint64_t begin = head_ % capacity_ + bytes > capacity_ ? NextRound(head_) : head_;
