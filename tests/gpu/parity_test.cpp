@@ -1,68 +1,112 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The CUDA backend gives the reference's bits: every method, type, odd size, number of models, and way of bringing a
-// tensor to the device.
-#include "tests/gpu/gpu_jobs.h"
+// The CUDA backend gives the reference's bits: every method, types of inputs and output, odd sizes, numbers of models,
+// parameters, and ways of bringing a tensor to the device. Of all these together every pair of values occurs.
+#include "tests/gpu/gpu_compare.h"
+#include "tests/gpu/pairwise.h"
 
-#include <gtest/gtest.h>
+#include <string>
 
 namespace gpumerge {
 namespace {
 
-using testing::Describe;
-using testing::GpuBackend;
-using testing::GpuMode;
-using testing::GpuRun;
-using testing::MakeTestJob;
-using testing::RunTestJob;
-using testing::TestJob;
-using testing::TestResult;
+using namespace testing;  // NOLINT: the test support's names
 
-const std::vector<DType> kFloats = {DType::kF32,    DType::kBF16,   DType::kF16,
-                                    DType::kF8E4M3, DType::kF8E5M2, DType::kF64};
+const std::vector<std::vector<DType>> kInputTypes = {{DType::kF32},
+                                                     {DType::kBF16},
+                                                     {DType::kF16},
+                                                     {DType::kF8E4M3},
+                                                     {DType::kF8E5M2},
+                                                     {DType::kF64},
+                                                     {DType::kBF16, DType::kF32, DType::kF16},
+                                                     {DType::kF64, DType::kF8E4M3, DType::kBF16, DType::kF8E5M2}};
+const std::vector<DType> kOutputTypes = {DType::kF32,    DType::kBF16,   DType::kF16,
+                                         DType::kF8E4M3, DType::kF8E5M2, DType::kF64};
+const std::vector<uint64_t> kSizes = {0, 1, 7, 8, 9, 31, 33, 64, 99, 100, 1023, 1025, 4096, 4099};
+const std::vector<uint32_t> kModels = {1, 2, 3, 4, 5, 9, 64};
+const std::vector<GpuRun> kRuns = {
+    {GpuMode::kWhole},
+    {GpuMode::kStreamed, kBlockElems, kBlockElems},
+    {GpuMode::kStreamed, 3 * kBlockElems, kBlockElems},
+    {GpuMode::kKept, kBlockElems, 2 * kBlockElems},
+    {GpuMode::kKept, 2 * kBlockElems, kBlockElems},
+};
+constexpr uint32_t kVariants = 6;  // see MakeTestJob
 
-void ExpectSameFinding(const std::optional<NonFinite>& expected, const std::optional<NonFinite>& found) {
-  ASSERT_EQ(expected.has_value(), found.has_value());
-  if (!expected) return;
-  EXPECT_EQ(expected->first_index, found->first_index);
-  EXPECT_EQ(expected->count, found->count);
-  EXPECT_EQ(expected->largest_finite, found->largest_finite);
+// 64 models a time cost most, and stand for what is larger than a kernel compiled for its number of models.
+constexpr uint32_t kManyModels = 64;
+
+std::string NameOf(const ::testing::TestParamInfo<uint32_t>& info) {
+  return std::string(Methods()[info.param].info->name);
 }
+const auto kEveryMethod = ::testing::Range(0u, static_cast<uint32_t>(Methods().size()));
 
-void ExpectSame(const TestJob& test, GpuBackend& gpu, const GpuRun& run = {}) {
-  const auto reference_backend = MakeReferenceBackend();
-  const TestResult expected = RunTestJob(*reference_backend, test, 0);
-  const TestResult found = gpu.Run(test, run);
-  ASSERT_EQ(expected.output.size(), found.output.size());
-  const auto differs = std::mismatch(expected.output.begin(), expected.output.end(), found.output.begin());
-  ASSERT_EQ(differs.first, expected.output.end())
-      << Describe(test) << " byte " << differs.first - expected.output.begin();
-  for (uint32_t i = 0; i < test.job.inputs.size(); ++i)
-    ExpectSameFinding(expected.state->InputNonFinite(i), found.state->InputNonFinite(i));
-  ExpectSameFinding(expected.state->OutputOverflow(), found.state->OutputOverflow());
-  EXPECT_EQ(expected.state->UsedLerp(), found.state->UsedLerp());
+TEST(GpuParity, EveryPairOfSettings) {
+  GpuBackend gpu;
+  const std::vector<size_t> factors = {Methods().size(), kInputTypes.size(), kOutputTypes.size(),
+                                       kSizes.size(),    kModels.size(),     kRuns.size(),
+                                       kVariants};
+  for (const std::vector<size_t>& row : Pairwise(factors))
+    ExpectReference(MakeTestJob(static_cast<uint32_t>(row[0]), kModels[row[4]], kSizes[row[3]], kInputTypes[row[1]],
+                                kOutputTypes[row[2]], static_cast<uint32_t>(row[6])),
+                    gpu, kRuns[row[5]]);
 }
 
 class GpuEveryMethod : public ::testing::TestWithParam<uint32_t> {};
 
-TEST_P(GpuEveryMethod, SameBitsAtOddSizes) {
+TEST_P(GpuEveryMethod, OddSizesWhole) {
   GpuBackend gpu;
   uint32_t variant = 0;
-  for (const uint64_t n : {0u, 1u, 7u, 8u, 9u, 31u, 33u, 64u, 99u, 255u, 257u, 1023u, 1025u, 4096u, 4099u})
+  for (const uint64_t n : kSizes)
     for (uint32_t repeat = 0; repeat < 2; ++repeat)
-      ExpectSame(MakeTestJob(GetParam(), 3, n, {DType::kBF16}, DType::kBF16, variant++), gpu);
+      ExpectReference(MakeTestJob(GetParam(), 3, n, {DType::kBF16}, DType::kBF16, variant++), gpu);
 }
 
-TEST_P(GpuEveryMethod, SameBitsInParts) {
+// Several parts, the last one short; chunks of input and output that do not end together.
+TEST_P(GpuEveryMethod, InParts) {
   GpuBackend gpu;
-  for (const GpuMode mode : {GpuMode::kStreamed, GpuMode::kKept})
-    for (uint32_t variant = 0; variant < 6; ++variant)
-      ExpectSame(MakeTestJob(GetParam(), 3, 9001, {DType::kBF16}, DType::kBF16, variant), gpu, {mode});
+  for (const GpuRun& run : {GpuRun{GpuMode::kStreamed}, GpuRun{GpuMode::kKept, kBlockElems, 2 * kBlockElems},
+                            GpuRun{GpuMode::kKept, 2 * kBlockElems, kBlockElems}})
+    for (uint32_t variant = 0; variant < kVariants; ++variant)
+      ExpectReference(MakeTestJob(GetParam(), 3, 2 * kBlockElems + 809, {DType::kBF16}, DType::kBF16, variant), gpu,
+                      run);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, GpuEveryMethod, ::testing::Range(0u, static_cast<uint32_t>(Methods().size())),
-                         [](const auto& info) { return std::string(Methods()[info.param].info->name); });
+TEST_P(GpuEveryMethod, EveryPairOfSettingsEagerOnly) {
+  GpuBackend gpu;
+  const std::vector<size_t> factors = {kInputTypes.size(), kOutputTypes.size(), kSizes.size(),
+                                       kModels.size(),     kRuns.size(),        kVariants};
+  for (const std::vector<size_t>& row : Pairwise(factors))
+    if (kModels[row[3]] != kManyModels || row[4] % 2 == 0)
+      ExpectReference(MakeTestJob(GetParam(), kModels[row[3]], kSizes[row[2]], kInputTypes[row[0]],
+                                  kOutputTypes[row[1]], static_cast<uint32_t>(row[5])),
+                      gpu, kRuns[row[4]]);
+}
+
+// More elements than one block of threads selects from: counted by radix though the tensor is whole.
+TEST_P(GpuEveryMethod, LargestSizeEagerOnly) {
+  constexpr uint64_t kElems = (1 << 20) + 7;
+  GpuBackend gpu({32 << 20, 2, 32 << 20, 64 << 20});
+  const auto cpu = MakeCpuBackend(2, "");
+  const TestJob test = MakeTestJob(GetParam(), 3, kElems, {DType::kBF16}, DType::kBF16, 1);
+  const TestResult expected = RunTestJob(*cpu, test, 0);
+  for (const GpuRun& run : {GpuRun{}, GpuRun{GpuMode::kStreamed, 1 << 18}, GpuRun{GpuMode::kKept, 1 << 19, 1 << 18}})
+    ExpectSame(test, expected, gpu.Run(test, run), Text(run));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, GpuEveryMethod, kEveryMethod, NameOf);
+
+// The same tensor twice must not depend on what an earlier one left in device memory.
+TEST(GpuParity, NothingIsLeftOfEarlierTensors) {
+  GpuBackend gpu({1 << 20, 2, 4 << 20, 1 << 20});
+  for (uint32_t repeat = 0; repeat < 3; ++repeat)
+    for (uint32_t method = 0; method < Methods().size(); ++method) {
+      ExpectReference(MakeTestJob(method, 2, 4099, {DType::kF32}, DType::kF32, repeat), gpu,
+                      {repeat == 0 ? GpuMode::kKept : GpuMode::kWhole});
+      ExpectReference(MakeTestJob(method, 2, 33, {DType::kF32}, DType::kF16, repeat), gpu);
+    }
+}
 
 }  // namespace
 }  // namespace gpumerge
