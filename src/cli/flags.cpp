@@ -84,8 +84,7 @@ const std::vector<FlagSpec> kFlags{
      "streamed",
      kRunVerbs},
     {"pinned", "", "SIZE", kMachine,
-     "the most host memory to pin for copies to GPUs; it is part\nof --memory (default: as much as the GPUs can keep "
-     "busy)",
+     "the most host memory to pin for copies to GPUs; it is part\nof --memory (default: what the merge has use for)",
      kRunVerbs},
     {"selfcheck", "", "P", kMachine,
      "compute P % of the tensors again with the reference\nexecutor; a difference stops the merge (default 0)",

@@ -70,7 +70,7 @@ class Walkthrough(unittest.TestCase):
         self.copy_tree()
         self.add_files_of_the_page()
         # One instruction set is enough to see that the file is found, compiled and run.
-        self.run_checked("cmake", "-S", ".", "-B", "../build", "-G", "Ninja", "-DGPUMERGE_TESTS=OFF",
+        self.run_checked("cmake", "-S", ".", "-B", "../build", "-G", "Ninja", "-DGPUMERGE_TESTS=OFF", "-DGPUMERGE_CUDA=OFF",
                          "-DGM_CPU_ISAS=x86_64_v2", "-DCMAKE_CXX_FLAGS=-O0")
         self.run_checked("cmake", "--build", "../build", "--target", "gpumerge")
         binary = WORK / "build/gpumerge"
@@ -79,6 +79,18 @@ class Walkthrough(unittest.TestCase):
         for device in ("reference", "cpu"):
             self.run_checked(binary, "--config", "configs/furthest.yaml", "--out", f"out-{device}", "--device", device)
             self.check_output(WORK / "tree" / f"out-{device}")
+        self.compile_for_gpus()
+
+    def compile_for_gpus(self):
+        """Where the build that is tested has GPU code, the new method has some as well."""
+        cache = dict(re.findall(r"(?m)^(\w+):\w+=(.+)$", (WORK.parent / "CMakeCache.txt").read_text()))
+        if "CMAKE_CUDA_COMPILER" not in cache or cache["GPUMERGE_CUDA"] == "OFF":
+            return
+        same = [f"-D{name}={cache[name]}" for name in ("GM_NVCC", "GM_CURAND_INCLUDE_DIR")]
+        self.run_checked("cmake", "-S", ".", "-B", "../build-gpu", "-G", "Ninja", "-DGPUMERGE_TESTS=OFF", "-DGPUMERGE_CUDA=ON",
+                         "-DCMAKE_CUDA_ARCHITECTURES=80-virtual", *same)
+        self.run_checked("cmake", "--build", "../build-gpu", "--target", "CMakeFiles/gm_cuda.dir/generated/cuda_furthest.cu.o")
+        self.assertIn("CudaMethods_furthest", (WORK / "build-gpu/generated/cuda_method_files.cpp").read_text())
 
     def check_output(self, folder):
         """Recomputes by hand what the page promises, for one tensor in full."""
