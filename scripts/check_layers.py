@@ -42,7 +42,8 @@ CAGES = {
     "cuda": r"(src/cuda/.*|kernels/.*\.cuh)",
     "cub/": r"kernels/.*\.cuh|src/cuda/.*\.cuh?",
     "thrust/": r"kernels/.*\.cuh|src/cuda/.*\.cuh?",
-    "curand": r"tests/.*",
+    "curand": r"kernels/.*\.cuh|tests/.*",
+    "nvtx3/": r"src/base/trace_range\.h",
 }
 
 SUFFIXES = (".h", ".cpp", ".cuh", ".cu", ".in")
