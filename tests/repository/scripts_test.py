@@ -41,7 +41,7 @@ class Scripts(unittest.TestCase):
         self.assertEqual(self.count(PASSED, None), (1, "1 passed, 1 failed, 0 skipped"))
 
     def test_shell_scripts_parse(self):
-        for name in ("setup", "quickstart", "test", "format", "bench", "../.ci/run"):
+        for name in ("setup", "quickstart", "test", "format", "bench", "gpu_validate", "../.ci/run"):
             with self.subTest(name):
                 subprocess.run(["bash", "-n", SCRIPTS / name], check=True, timeout=60)
 
