@@ -111,7 +111,9 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
   uint64_t available = std::min(most_staging_bytes, layout.budget_bytes - layout.overhead_bytes);
   if (has_device) available = std::min(available, options.pinned_bytes.value_or(available));
   if (available < smallest) return layout;
-  const uint64_t aim = StagingAim(plan, backends, available, largest_chunk, largest_group);
+  uint64_t all = 0;
+  for (const PlanItem& item : plan.items) all += GroupBytes(item);
+  const uint64_t aim = std::min(all, StagingAim(plan, backends, available, largest_chunk, largest_group));
   layout.staging_bytes = std::min(available, std::max(smallest, aim)) / 64 * 64;
   for (const Backend* backend : backends) {
     const BackendInfo info = backend->Info();
