@@ -13,6 +13,9 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <chrono>
+#include <future>
+#include <thread>
 
 namespace gpumerge::test {
 namespace {
@@ -268,6 +271,27 @@ TEST_F(DevicesFail, InAReader) {
     options.max_chunk_elems = kBlockElems;
     EXPECT_EQ(CodeOf([&] { RunOn(plan, options, {&device}); }), "IN-TRUNCATED");
   }
+}
+
+TEST_F(DevicesFail, TheFirstErrorWins) {
+  WriteModels(1);
+  const Plan plan = MakePlan(Recipe("ties"), "out");
+  std::promise<void> sink_failed;
+  // The second tensor begins when outputs of the first are on their way, and then waits for the sink to fail.
+  FakeDevice device({.device_bytes = kMiddle, .on_new_state = [&](uint64_t call) {
+                       if (call == 0) return;
+                       EXPECT_EQ(sink_failed.get_future().wait_for(std::chrono::seconds(20)),
+                                 std::future_status::ready);
+                       std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                       throw Error({.code = ErrorCode::kDeviceFailed, .message = "too late"});
+                     }});
+  RunOptions options = Quick();
+  options.max_chunk_elems = kBlockElems;
+  const auto full = [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
+    sink_failed.set_value();
+    throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
+  };
+  EXPECT_EQ(FirstDiagnosticOf([&] { RunOn(plan, options, {&device}, full); }).message, "disk full");
 }
 
 TEST_F(DevicesFail, WhenTheUserStopsIt) {
