@@ -41,14 +41,20 @@ void CudaBackend::PlaceUnits(Batch* batch, std::vector<Range>* inputs) {
     if (!part.work.kept)
       for (size_t i = 0; i < part.work.inputs.size(); ++i)
         range_of.push_back(extend(inputs, part.work.inputs[i], InputBytes(part.work, i, part.work.n_elems)));
-  for (const Part& part : batch->parts)
-    if (part.work.output != nullptr)
-      range_of.push_back(
-          extend(&batch->outputs, part.work.output, part.work.n_elems * ElementBytes(part.work.job->out_dtype)));
+  uint64_t gap_bytes = 0;  // between outputs that one copy moves
+  for (const Part& part : batch->parts) {
+    if (part.work.output == nullptr) continue;
+    const uint64_t output_bytes = part.work.n_elems * ElementBytes(part.work.job->out_dtype);
+    range_of.push_back(extend(&batch->outputs, part.work.output, output_bytes));
+    gap_bytes -= output_bytes;
+  }
+  for (const Range& range : batch->outputs) gap_bytes += range.bytes;
   place(inputs);
+  const uint64_t first_output = bytes;
   place(&batch->outputs);
   uint64_t findings = bytes;
-  const uint64_t zeroed = bytes;
+  // No byte is copied back that nothing has written.
+  const uint64_t zeroed = gap_bytes > 0 ? first_output : bytes;
   for (Part& part : batch->parts) {
     if (!part.whole) continue;
     part.state->layout.emplace(*part.work.job, part.state->passes, false);
