@@ -19,6 +19,13 @@ class DeviceFixture : public RunFixture {
  protected:
   using Backends = std::vector<std::unique_ptr<Backend>>;
 
+  // As much memory as is wanted, whatever this machine has just now.
+  static RunOptions Quick() {
+    RunOptions options = RunFixture::Quick();
+    options.memory_bytes = 16'000'000'000;
+    return options;
+  }
+
   static ChosenDevices Chosen(Backends backends) { return {std::move(backends), "the test"}; }
 
   // Fakes of these options, named fake:0 and so on, and the CPU last if asked for.
