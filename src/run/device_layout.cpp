@@ -60,7 +60,7 @@ uint64_t LargestSmallestChunk(const Plan& plan) {
 }
 
 uint64_t DeviceChunkBytes(const Plan& plan, uint64_t staging_bytes, uint64_t device_bytes) {
-  uint64_t all = 0;  // a small model needs no more than it has
+  uint64_t all = 0;  // a small model has no more
   for (const PlanItem& item : plan.items) all += GroupBytes(item);
   return std::max(LargestSmallestChunk(plan),
                   std::min({kChunkBytes, staging_bytes / kChunksOfStaging, device_bytes / kChunksOfDevice, all}));

@@ -113,7 +113,9 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
   if (available < smallest) return layout;
   uint64_t all = 0;
   for (const PlanItem& item : plan.items) all += GroupBytes(item);
-  const uint64_t aim = std::min(all, StagingAim(plan, backends, available, largest_chunk, largest_group));
+  // A small model goes in one batch, and needs no more than that takes.
+  const uint64_t aim =
+      std::min(kUnitsAtOnce * all, StagingAim(plan, backends, available, largest_chunk, largest_group));
   layout.staging_bytes = std::min(available, std::max(smallest, aim)) / 64 * 64;
   for (const Backend* backend : backends) {
     const BackendInfo info = backend->Info();
