@@ -276,19 +276,23 @@ TEST_F(DevicesFail, InAReader) {
 TEST_F(DevicesFail, TheFirstErrorWins) {
   WriteModels(1);
   const Plan plan = MakePlan(Recipe("ties"), "out");
-  std::promise<void> sink_failed;
-  // The second tensor begins when outputs of the first are on their way, and then waits for the sink to fail.
+  std::promise<void> second_begins, sink_fails;
+  const auto wait_for = [](std::promise<void>& promise) {
+    EXPECT_EQ(promise.get_future().wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  };
+  // The second tensor begins when outputs of the first are on their way; it fails after the sink.
   FakeDevice device({.device_bytes = kLarge, .on_new_state = [&](uint64_t call) {
                        if (call == 0) return;
-                       EXPECT_EQ(sink_failed.get_future().wait_for(std::chrono::seconds(20)),
-                                 std::future_status::ready);
+                       second_begins.set_value();
+                       wait_for(sink_fails);
                        std::this_thread::sleep_for(std::chrono::milliseconds(100));
                        throw Error({.code = ErrorCode::kDeviceFailed, .message = "too late"});
                      }});
   RunOptions options = Quick();
   options.max_chunk_elems = kBlockElems;
   const auto full = [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
-    sink_failed.set_value();
+    wait_for(second_begins);
+    sink_fails.set_value();
     throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
   };
   EXPECT_EQ(FirstDiagnosticOf([&] { RunOn(plan, options, {&device}, full); }).message, "disk full");
