@@ -4,6 +4,8 @@
 // Whole merges on fake devices. Header-only.
 #pragma once
 
+#include "src/run/layout.h"
+#include "src/run/pipeline.h"
 #include "src/run/run_on.h"
 #include "tests/run/fake_device.h"
 #include "tests/run/run_fixture.h"
@@ -14,6 +16,9 @@
 #include <vector>
 
 namespace gpumerge::test {
+
+// Device memory in which the fixture's models are streamed, partly kept, and whole.
+inline constexpr uint64_t kSmall = 400'000, kMiddle = 4'000'000, kLarge = 64 << 20;
 
 class DeviceFixture : public RunFixture {
  protected:
@@ -43,6 +48,15 @@ class DeviceFixture : public RunFixture {
   std::map<std::string, std::string> MergeOn(const std::string& recipe, const RunOptions& options, Backends backends) {
     stats = RunMergeOn(MakePlan(recipe, "out"), options, Chosen(std::move(backends)));
     return Contents(stats.output_dir);
+  }
+
+  // Runs the plan on the backends, memory as RunMerge would give it. The output goes to `sink`.
+  static PipelineResult RunOn(
+      const Plan& plan, const RunOptions& options, const std::vector<Backend*>& backends,
+      const OutputSink& sink = [](uint32_t, uint64_t, const std::byte*, uint64_t) {}) {
+    const RunMemory memory = AllocateMemory(plan, options, backends);
+    return RunPipeline(plan, {0, plan.items.size()}, backends,
+                       {memory.layout.units, memory.staging, 3, 0, options.on_progress}, sink);
   }
 
   RunStats stats;  // of the last MergeOn
