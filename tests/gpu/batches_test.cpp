@@ -4,6 +4,7 @@
 // Many tensors under way at once: batches of mixed methods, sums that one batch waits for while the next is copied in,
 // lanes that alternate, kept tensors one after another, memory that just suffices and memory that does not.
 #include "tests/gpu/gpu_compare.h"
+#include "tests/gpu/runtime_spy.h"
 #include "tests/support/literal_jobs.h"
 
 namespace gpumerge {
@@ -83,6 +84,24 @@ TEST(GpuBatches, DeferredSums) {
   ExpectAll(all);
 }
 
+// Rings of device memory that come round many times, copies early.
+TEST(GpuBatches, SmallRingsWhileCopiesRunAhead) {
+  Spy().Reset();
+  Spy().copies_run_ahead = true;
+  GpuBackend gpu({40 << 10, 3, 0, 1 << 20});
+  std::vector<TestJob> tests;
+  for (uint32_t t = 0; t < 40; ++t)
+    tests.push_back(t % 3 == 0 ? SlerpJob(100 + 90 * t, t) : RescaledJob(100 + 70 * t, t));
+  Tensors all;
+  for (const TestJob& test : tests) {
+    all.push_back(gpu.Begin(test));
+    gpu.Submit(*all.back());
+  }
+  gpu.Drain();
+  Spy().Reset();
+  ExpectAll(all);
+}
+
 // While a tensor's output comes back in parts the next one's inputs go in, in the other lane; small tensors between.
 void AlternateLanes(const std::vector<TestJob>& tests, const std::vector<GpuRun>& runs, const GpuMemory& memory) {
   GpuBackend gpu(memory);
@@ -107,7 +126,7 @@ void AlternateLanes(const std::vector<TestJob>& tests, const std::vector<GpuRun>
   ExpectAll(between);
 }
 
-TEST(GpuLanes, KeptTensorsAlternate) {
+void KeptTensorsAlternate() {
   std::vector<TestJob> tests;
   for (uint32_t t = 0; t < 6; ++t) {
     const uint64_t n = (2 + t % 3) * kBlockElems + t;
@@ -116,6 +135,8 @@ TEST(GpuLanes, KeptTensorsAlternate) {
   AlternateLanes(tests, {{GpuMode::kKept}, {GpuMode::kKept, 2 * kBlockElems, kBlockElems}}, {});
   AlternateLanes(tests, {{GpuMode::kKept, kBlockElems, 2 * kBlockElems}}, {1 << 20, 2, 4 << 20, 1 << 20});
 }
+
+TEST(GpuLanes, KeptTensorsAlternate) { KeptTensorsAlternate(); }
 
 TEST(GpuLanes, StreamedAndKeptAlternate) {
   std::vector<TestJob> tests;
@@ -126,7 +147,7 @@ TEST(GpuLanes, StreamedAndKeptAlternate) {
 }
 
 // Without alternating: a lane's next tensor takes the place of its last one.
-TEST(GpuLanes, KeptTensorsInARow) {
+void KeptTensorsInARow() {
   GpuBackend gpu({1 << 20, 2, 4 << 20, 1 << 20});
   std::vector<TestJob> tests;
   for (uint32_t t = 0; t < 5; ++t) tests.push_back(RescaledJob(3 * kBlockElems + t, t));
@@ -139,6 +160,17 @@ TEST(GpuLanes, KeptTensorsInARow) {
   ExpectAll(all);
 }
 
+TEST(GpuLanes, KeptTensorsInARow) { KeptTensorsInARow(); }
+
+// Memory is not used again before the kernels that read it are done: a copy that is early would show.
+TEST(GpuLanes, WhileCopiesRunAhead) {
+  Spy().Reset();
+  Spy().copies_run_ahead = true;
+  KeptTensorsAlternate();
+  KeptTensorsInARow();
+  Spy().Reset();
+}
+
 // A tensor that needs nearly all of the kept memory goes alone, between ones of both lanes.
 TEST(GpuLanes, LargeTensorAlone) {
   const TestJob large = RescaledJob(5 * kBlockElems + 1, 1), small = RescaledJob(2 * kBlockElems + 1, 2);
@@ -148,6 +180,7 @@ TEST(GpuLanes, LargeTensorAlone) {
     for (const auto& input : test.inputs) bytes += (input.size() + 255) / 256 * 256;
     return bytes;
   };
+  Spy().copies_run_ahead = true;
   GpuBackend gpu({1 << 20, 2, held(large), 1 << 20});
   Tensors all;
   for (uint32_t t = 0; t < 5; ++t) {
@@ -156,6 +189,7 @@ TEST(GpuLanes, LargeTensorAlone) {
   }
   gpu.Drain();
   ExpectAll(all);
+  Spy().Reset();
 
   // With less it does not fit; nor does a second one while the first is open.
   GpuBackend too_small({1 << 20, 2, held(large) * 9 / 10, 1 << 20});

@@ -106,13 +106,15 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  const cudaError_t status = Spied("cudaGetDeviceProperties", GM_REAL(cudaGetDeviceProperties), properties, device);
-  return status;
+  return Spied("cudaGetDeviceProperties", GM_REAL(cudaGetDeviceProperties), properties, device);
 }
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   Spy().copies.push_back({static_cast<const std::byte*>(from), static_cast<std::byte*>(to), bytes, kind});
-  return Spied("cudaMemcpyAsync", GM_REAL(cudaMemcpyAsync), to, from, bytes, kind, stream);
+  const cudaError_t status = Spied("cudaMemcpyAsync", GM_REAL(cudaMemcpyAsync), to, from, bytes, kind, stream);
+  if (status == cudaSuccess && kind == cudaMemcpyHostToDevice && Spy().copies_run_ahead)
+    return GM_REAL(cudaStreamSynchronize)(stream);
+  return status;
 }
 
 cudaError_t cudaGetLastError() {

@@ -35,6 +35,10 @@ struct RuntimeSpy {
   cudaError_t fail_with = cudaErrorUnknown;
   bool lasting = false;
 
+  // Copies to the device run at once, whatever is still to be done in other streams. Where the emulator runs work only
+  // when it is waited for, they then overtake kernels that were launched earlier, as they may on hardware.
+  bool copies_run_ahead = false;
+
   // Of all time: what was handed out and not given back (device and pinned memory, streams, events).
   std::set<const void*> held{};
 
@@ -48,7 +52,7 @@ struct RuntimeSpy {
     n_calls = n_considered = fail_at = 0;
     fail_function.clear();
     fail_with = cudaErrorUnknown;
-    lasting = false;
+    lasting = copies_run_ahead = false;
     last_error.reset();
   }
   uint64_t CallsOf(const std::string& function) const {
