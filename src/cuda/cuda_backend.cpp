@@ -51,9 +51,11 @@ CudaBackend::CudaBackend(uint32_t gpu, uint64_t vram_bytes) : gpu_(gpu) {
   for (const MethodRow& row : Methods()) request_.push_back(by_name.at(row.info->name));
 }
 
-CudaBackend::~CudaBackend() {
+CudaBackend::~CudaBackend() { Settle(); }
+
+// What is still under way after an error must not touch memory that is given back.
+void CudaBackend::Settle() noexcept {
   IgnoreCudaError(cudaSetDevice(static_cast<int>(gpu_)));
-  // What is still under way after an error must not write into memory that is given back.
   for (CUstream_st* stream : {in_.get(), compute_.get(), out_.get()})
     if (stream != nullptr) IgnoreCudaError(cudaStreamSynchronize(stream));
 }
@@ -108,7 +110,7 @@ std::span<std::byte> CudaBackend::AllocateStaging(uint64_t bytes) {
   return {staging_.get(), bytes};
 }
 
-uint64_t CudaBackend::Submit(std::span<const Work> works) {
+uint64_t CudaBackend::Submit(std::span<const Work> works) try {
   const TraceRange trace("submit");
   Use();
   std::unique_ptr<Batch> batch = NewBatch(works);
@@ -118,6 +120,9 @@ uint64_t CudaBackend::Submit(std::span<const Work> works) {
   under_way_.push_back(std::move(batch));
   Advance(under_way_.back().get(), true);
   return last_ticket_;
+} catch (...) {
+  Settle();  // no ticket says to the caller that copies are under way; the staging memory may be another backend's
+  throw;
 }
 
 void CudaBackend::Wait(uint64_t ticket) {

@@ -89,6 +89,7 @@ class CudaBackend : public Backend {
   };
 
   void Use() const;
+  void Settle() noexcept;
   std::unique_ptr<Batch> NewBatch(std::span<const Work> works);
   // Room in a ring, waiting for the oldest batches but `current` to make it.
   uint64_t TakeRoom(Ring* ring, uint64_t bytes, const Batch* current);
