@@ -59,6 +59,12 @@ struct PlanItem {
   uint64_t offset_bytes = 0;      // from the beginning of the shard file
   uint64_t size_bytes = 0;        // in the output
   PassList passes;                // empty for kCopy (one read)
+
+  uint64_t InputBytes() const {
+    uint64_t bytes = 0;
+    for (const PlanInput& input : inputs) bytes += input.size_bytes;
+    return bytes;
+  }
 };
 
 struct PlanShard {

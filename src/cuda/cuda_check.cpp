@@ -6,11 +6,45 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
 namespace gpumerge {
 namespace {
+
+// What users can do something about.
+struct KnownError {
+  cudaError_t statuses[3];  // the rest is cudaSuccess, which nobody asks about
+  ErrorCode code;
+  std::string_view message, help;
+};
+const KnownError kKnownErrors[] = {
+    {{cudaErrorMemoryAllocation},
+     ErrorCode::kDeviceMemory,
+     "the GPU or the pinned host memory is exhausted",
+     "give less with --vram or --pinned, or free the GPU (nvidia-smi shows who uses it)"},
+    {{cudaErrorDevicesUnavailable},
+     ErrorCode::kDeviceBusy,
+     "the GPU is busy: another process uses it exclusively, or computing is prohibited on it",
+     "wait for that process, or change the mode with nvidia-smi --compute-mode"},
+    {{cudaErrorNoDevice},
+     ErrorCode::kDeviceUnavailable,
+     "the NVIDIA driver finds no GPU",
+     "check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu"},
+    {{cudaErrorInsufficientDriver},
+     ErrorCode::kDeviceDriver,
+     "the NVIDIA driver is missing or older than this build needs",
+     "install or update the driver, or use --device cpu"},
+    {{cudaErrorNoKernelImageForDevice, cudaErrorUnsupportedPtxVersion, cudaErrorInvalidPtx},
+     ErrorCode::kDeviceUnavailable,
+     "this build has no code for this GPU",
+     "build gpumerge for the card (CMAKE_CUDA_ARCHITECTURES), or update the driver"},
+};
+const KnownError kOtherError{{},
+                             ErrorCode::kDeviceFailed,
+                             "the GPU reported an error; nothing was published",
+                             "run it again; if it comes again, check the card (nvidia-smi, dmesg) or use --device cpu"};
 
 std::string StatusText(cudaError_t status) {
   return fmt::format("{}: {}", cudaGetErrorName(status), cudaGetErrorString(status));
@@ -19,43 +53,17 @@ std::string StatusText(cudaError_t status) {
 }  // namespace
 
 Diagnostic DescribeCudaError(cudaError_t status) {
-  Diagnostic diagnostic{
-      .code = ErrorCode::kDeviceFailed,
-      .message = "the GPU reported an error; nothing was published",
-      .found = StatusText(status),
-      .help = "run it again; if it comes again, check the card (nvidia-smi, dmesg) or use --device cpu"};
-  switch (status) {
-    case cudaErrorMemoryAllocation:
-      diagnostic.code = ErrorCode::kDeviceMemory;
-      diagnostic.message = "the GPU or the pinned host memory is exhausted";
-      diagnostic.help = "give less with --vram or --pinned, or free the GPU (nvidia-smi shows who uses it)";
-      break;
-    case cudaErrorDevicesUnavailable:
-      diagnostic.code = ErrorCode::kDeviceBusy;
-      diagnostic.message = "the GPU is busy: another process uses it exclusively, or computing is prohibited on it";
-      diagnostic.help = "wait for that process, or change the mode with nvidia-smi --compute-mode";
-      break;
-    case cudaErrorNoDevice:
-      diagnostic.code = ErrorCode::kDeviceUnavailable;
-      diagnostic.message = "the NVIDIA driver finds no GPU";
-      diagnostic.help = "check nvidia-smi and CUDA_VISIBLE_DEVICES, or use --device cpu";
-      break;
-    case cudaErrorInsufficientDriver:
-      diagnostic.code = ErrorCode::kDeviceDriver;
-      diagnostic.message = "the NVIDIA driver is missing or older than this build needs";
-      diagnostic.help = "install or update the driver, or use --device cpu";
-      break;
-    case cudaErrorNoKernelImageForDevice:
-    case cudaErrorUnsupportedPtxVersion:
-    case cudaErrorInvalidPtx:
-      diagnostic.code = ErrorCode::kDeviceUnavailable;
-      diagnostic.message = "this build has no code for this GPU";
-      diagnostic.help = "build gpumerge for the card (CMAKE_CUDA_ARCHITECTURES), or update the driver";
-      break;
-    default:
-      break;
-  }
-  return diagnostic;
+  const auto is_it = [status](const KnownError& known) {
+    return std::find(std::begin(known.statuses), std::end(known.statuses), status) != std::end(known.statuses);
+  };
+  const auto known = std::find_if(std::begin(kKnownErrors), std::end(kKnownErrors), is_it);
+  const KnownError& error = known == std::end(kKnownErrors) ? kOtherError : *known;
+  return {.code = error.code,
+          .message = std::string(error.message),
+          .where = "",
+          .found = StatusText(status),
+          .expected = "",
+          .help = std::string(error.help)};
 }
 
 void ThrowCudaError(cudaError_t status, const char* call, const char* file, int line) {

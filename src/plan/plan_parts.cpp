@@ -15,12 +15,6 @@
 namespace gpumerge {
 namespace {
 
-uint64_t InputBytes(const PlanItem& item) {
-  uint64_t bytes = 0;
-  for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
-  return bytes;
-}
-
 // Fields with their lengths, so that no two plans give the same bytes.
 class FieldHash {
  public:
@@ -79,7 +73,7 @@ PlanTotals Totals(const Plan& plan) {
     ++totals.n_tensors;
     ++(item.action == PlanAction::kMerge ? totals.n_merged : totals.n_copied);
     totals.n_params += item.job.n_elems;
-    const uint64_t input_bytes = InputBytes(item);
+    const uint64_t input_bytes = item.InputBytes();
     totals.input_bytes += input_bytes;
     totals.output_bytes += item.size_bytes;
     totals.largest_group_bytes = std::max(totals.largest_group_bytes, input_bytes + item.size_bytes);
@@ -97,7 +91,7 @@ PlanTotals Totals(const Plan& plan) {
 std::vector<PlanPart> CutPlan(const Plan& plan, uint32_t n_parts) {
   std::vector<uint64_t> bytes_before{0};
   for (const PlanItem& item : plan.items)
-    bytes_before.push_back(bytes_before.back() + InputBytes(item) + item.size_bytes);
+    bytes_before.push_back(bytes_before.back() + item.InputBytes() + item.size_bytes);
   const uint64_t total_bytes = bytes_before.back();
 
   std::vector<PlanPart> parts(std::max(n_parts, 1u));

@@ -13,12 +13,6 @@
 namespace gpumerge {
 namespace {
 
-uint64_t InputBytes(const PlanItem& item) {
-  uint64_t bytes = 0;
-  for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
-  return bytes;
-}
-
 // The inputs of copied tensors, which a GPU never sees, and the output of merged ones, which it sends.
 struct Shares {
   uint64_t copied_in = 0, merged_out = 0;
@@ -27,7 +21,7 @@ struct Shares {
 Shares SharesOf(const Plan& plan) {
   Shares shares;
   for (const PlanItem& item : plan.items)
-    item.action == PlanAction::kCopy ? shares.copied_in += InputBytes(item) : shares.merged_out += item.size_bytes;
+    item.action == PlanAction::kCopy ? shares.copied_in += item.InputBytes() : shares.merged_out += item.size_bytes;
   return shares;
 }
 
@@ -52,7 +46,7 @@ uint64_t BytesToGpu(const Plan& plan, std::optional<uint64_t> vram_bytes) {
   uint64_t bytes = 0;
   for (const PlanItem& item : plan.items) {
     if (item.action != PlanAction::kMerge) continue;
-    const uint64_t input_bytes = InputBytes(item);
+    const uint64_t input_bytes = item.InputBytes();
     bytes += input_bytes * (input_bytes <= room_bytes ? 1 : TotalReads(item.passes));
   }
   return bytes;

@@ -62,7 +62,7 @@ class Pipeline {
         compute_seconds_(backends.size()) {
     totals_.tensors_total = part.last - part.first;
     for (uint64_t i = part.first; i < part.last; ++i) {
-      totals_.bytes_to_read += FileReadings(plan.items[i], options.units[0]) * InputBytes(plan.items[i]);
+      totals_.bytes_to_read += FileReadings(plan.items[i], options.units[0]) * plan.items[i].InputBytes();
       totals_.bytes_to_write += plan.items[i].size_bytes;
     }
   }
@@ -88,12 +88,6 @@ class Pipeline {
   }
 
  private:
-  static uint64_t InputBytes(const PlanItem& item) {
-    uint64_t bytes = 0;
-    for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
-    return bytes;
-  }
-
   // The first exception of any thread stops all of them.
   template <class Function>
   void Guard(const Function& f) {
@@ -135,8 +129,8 @@ class Pipeline {
     for (const UnitPart& part : unit->parts()) {
       if (!part.begins_item() || backend == 0) continue;
       const PlanItem& item = plan_.items[part.item];  // its way may be another than the first backend's
-      totals_.bytes_to_read += FileReadings(item, options_.units[backend]) * InputBytes(item);
-      totals_.bytes_to_read -= FileReadings(item, options_.units[0]) * InputBytes(item);
+      totals_.bytes_to_read += FileReadings(item, options_.units[backend]) * item.InputBytes();
+      totals_.bytes_to_read -= FileReadings(item, options_.units[0]) * item.InputBytes();
     }
     if (reads) {
       unit->reads_left = options_.reader_threads;
