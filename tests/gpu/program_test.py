@@ -77,15 +77,15 @@ class GpuProgram(GpuProgramTest):
         for config in CONFIGS:
             with self.subTest(config.name):
                 expected = self.merge(config, "--device", "cpu")
-                refused = self.run_emulated("--config", config, "--out", "refused", "--device", "cuda", "--vram", "540K")
+                refused = self.run_emulated("--config", config, "--out", config.stem, "--device", "cuda", "--vram", "540K")
                 if refused.returncode == 0:
                     continue  # no statistics: it takes next to nothing
                 self.expect(refused, 10, "error[DEV-MEMORY]", "--vram")
-                self.assertFalse((self.folder / "refused").exists())
+                self.assertFalse((self.folder / config.stem).exists())
                 least = int(re.search(r"at least (\d+) bytes", refused.stderr)[1])
                 tables = 256 << 10  # the backend's own
                 self.expect_same(config, expected, "--device", "cuda", "--vram", str(least + tables))
-                too_little = self.run_emulated("--config", config, "--out", "refused", "--device", "cuda", "--vram",
+                too_little = self.run_emulated("--config", config, "--out", config.stem, "--device", "cuda", "--vram",
                                                str(least + tables - 4096))
                 self.expect(too_little, 10, "error[DEV-MEMORY]")
 
