@@ -112,4 +112,15 @@ function(gm_add_cuda_layer)
   gm_compile_options(gm_cuda)
   gm_cuda_compile_options(gm_cuda)
   target_link_libraries(gm_cuda PUBLIC fmt::fmt Threads::Threads ${CMAKE_DL_LIBS})
+
+  # The kernels once more for the oldest GPUs of a release, which lack some instructions. Not part of `all`; the test
+  # repository.oldest_gpus builds it.
+  gm_release_architectures(architectures)
+  list(GET architectures 0 oldest)
+  string(REPLACE real virtual oldest ${oldest})
+  list(FILTER sources INCLUDE REGEX "[.]cu$")
+  add_library(gm_cuda_oldest OBJECT EXCLUDE_FROM_ALL ${sources})
+  gm_compile_options(gm_cuda_oldest)
+  gm_cuda_compile_options(gm_cuda_oldest)
+  set_target_properties(gm_cuda_oldest PROPERTIES CUDA_ARCHITECTURES ${oldest})
 endfunction()
