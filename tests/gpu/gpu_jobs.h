@@ -33,6 +33,7 @@ struct GpuMemory {
   uint32_t n_units = 2;
   uint64_t kept_bytes = 32 << 20;
   uint64_t staging_bytes = 16 << 20;
+  uint64_t vram_bytes = 0;  // see MakeCudaBackend
 };
 
 // A tensor on its way through the backend, part by part.
@@ -83,7 +84,7 @@ class GpuTensor {
 // A CUDA backend with memory of its own, and a staging memory that is used round and round.
 class GpuBackend {
  public:
-  explicit GpuBackend(const GpuMemory& memory = {}) : backend_(MakeCudaBackend(0, 0)) {
+  explicit GpuBackend(const GpuMemory& memory = {}) : backend_(MakeCudaBackend(0, memory.vram_bytes)) {
     backend_->AllocateDevice({memory.unit_bytes, memory.n_units, memory.kept_bytes});
     staging_ = backend_->AllocateStaging(memory.staging_bytes);
   }

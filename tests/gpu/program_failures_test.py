@@ -78,6 +78,24 @@ class GpuFailures(GpuProgramTest):
                 statuses = self.fail_every_call(function, vram, mode)
                 self.assertEqual(set(statuses) - {0}, set(), f"{function}: {statuses}")
 
+    # What was done before the failure is not done again, or is; the bytes are the same.
+    def test_a_failed_merge_can_be_repeated(self):
+        for number, function in enumerate(("cudaMemcpyAsync:5", "cudaLaunchKernel:9", "cudaEventSynchronize:4")):
+            words = ("--config", self.recipe, "--out", f"again-{number}", *self.words)
+            self.expect(self.run_emulated(*words, env={"GPUEMU_FAIL": function}), 10, "error[DEV-FAILED]")
+            self.expect(self.run_emulated(*words), 0)
+            self.assertEqual(digests(self.folder / f"again-{number}"), self.expected)
+
+    # Without a wish for a GPU, one that cannot be used is gone around, and that is said.
+    def test_auto_goes_around_what_fails(self):
+        status, stderr = self.outcome((), {"GPUEMU_DEVICES": "2", "GPUEMU_FAIL": "cudaGetDeviceProperties:1"})
+        self.assertEqual(status, 0)
+        self.assertRegex(stderr, r"gpumerge: device cuda:1 .*not GPU 0: ")
+        for size in ("64K", "1M"):
+            status, stderr = self.outcome((), {"GPUEMU_MEMORY": size})
+            self.assertEqual(status, 0)
+            self.assertRegex(stderr, r"gpumerge: device cpu .*: no GPU: .*too little")
+
     # Beside the GPU the CPU works; a GPU that fails still ends the merge.
     def test_failures_in_a_hybrid_merge(self):
         for function in ("cudaMemcpyAsync:3", "cudaLaunchKernel:2", "cudaHostAlloc:1", "cudaEventSynchronize:1",
