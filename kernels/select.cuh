@@ -14,6 +14,12 @@ namespace gpumerge::GM_TARGET {
 
 inline constexpr uint64_t kAllTies = ~uint64_t{0};
 
+// Of all lanes of a warp, in each of them. (Compute capability 7.5 has no instruction for it.)
+__device__ inline uint32_t WarpSum(uint32_t mine) {
+  for (int distance = 16; distance > 0; distance /= 2) mine += __shfl_xor_sync(0xffffffffu, mine, distance);
+  return mine;
+}
+
 // The key of model m at an element of the part.
 template <class Key>
 __device__ uint32_t KeyAt(const DevicePart& part, const Key& key, uint64_t elem, uint32_t m) {
@@ -82,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
       const uint64_t elem = first + base + threadIdx.x;
       if (elem < part.n_elems && KeyAt(part, key, elem, m) == part.selections[m].threshold_bits) ++mine;
     }
-    mine = __reduce_add_sync(0xffffffffu, mine);
+    mine = WarpSum(mine);
     if (threadIdx.x % 32 == 0) atomicAdd(&total, mine);
     __syncthreads();
     if (threadIdx.x == 0) part.ties[size_t{m} * n_segments + place.block] = total;

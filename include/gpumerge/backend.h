@@ -95,6 +95,8 @@ class Backend {
     (void)job, (void)passes, (void)in_parts;
     return 0;
   }
+  // The vram_bytes to give so that at least device_bytes may be divided: the backend holds some itself.
+  virtual uint64_t VramFor(uint64_t device_bytes) const { return device_bytes; }
   // Called once before Submit where Info().keeps(). Throws Error(DEV-MEMORY) when the device has less than that now.
   virtual void AllocateDevice(const DeviceMemory& memory) { (void)memory; }
   // 64-byte aligned staging memory, freed when the backend is destroyed. Throws Error(kResMemory). Called once.

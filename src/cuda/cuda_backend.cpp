@@ -19,7 +19,13 @@ namespace {
 constexpr uint32_t kMaxInFlight = 8;
 // Findings and sums on their way to the host.
 constexpr uint64_t kMailboxBytes = 4 << 20;
-constexpr uint64_t kSmallestTables = 256 << 10, kLargestTables = 8 << 20;
+// Of all device memory, what kernels are told takes a sixteenth within these bounds.
+constexpr uint64_t kTablesShare = 16, kSmallestTables = 256 << 10, kLargestTables = 8 << 20;
+constexpr uint64_t kPage = 4096;
+
+uint64_t TableBytes(uint64_t vram_bytes) {
+  return std::clamp<uint64_t>(vram_bytes / kTablesShare / kPage * kPage, kSmallestTables, kLargestTables);
+}
 
 [[noreturn]] void Internal(const std::string& message) {
   throw Error({.code = ErrorCode::kInternal, .message = message});
@@ -35,7 +41,7 @@ CudaBackend::CudaBackend(uint32_t gpu, uint64_t vram_bytes) : gpu_(gpu) {
   size_t free_bytes = 0, all_bytes = 0;
   GM_CUDA_TRY(cudaMemGetInfo(&free_bytes, &all_bytes));
   vram_bytes_ = vram_bytes > 0 ? vram_bytes : free_bytes / 10 * 9;
-  table_bytes_ = std::clamp<uint64_t>(vram_bytes_ / 16 / 4096 * 4096, kSmallestTables, kLargestTables);
+  table_bytes_ = TableBytes(vram_bytes_);
   if (vram_bytes_ <= 2 * table_bytes_)
     throw Error({.code = ErrorCode::kDeviceMemory,
                  .message = "too little device memory for any merge",
@@ -79,6 +85,13 @@ uint64_t CudaBackend::StateBytes(const MergeJob& job, const PassList& passes) co
 }
 
 uint64_t CudaBackend::FixedBytes(std::span<const MergeJob* const>) const { return table_bytes_ + kMailboxBytes; }
+
+uint64_t CudaBackend::VramFor(uint64_t device_bytes) const {
+  // The tables of device_bytes + tables are at most this.
+  const uint64_t tables =
+      std::clamp<uint64_t>(device_bytes / (kTablesShare - 1) + kPage, kSmallestTables, kLargestTables);
+  return std::max(device_bytes + tables, 2 * kSmallestTables + kPage);
+}
 
 void CudaBackend::AllocateDevice(const DeviceMemory& memory) {
   Use();

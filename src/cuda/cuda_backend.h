@@ -42,6 +42,7 @@ class CudaBackend : public Backend {
     const StateLayout layout(job, passes, in_parts);
     return layout.bytes + (in_parts ? 0 : layout.findings_bytes) + kAlignment;
   }
+  uint64_t VramFor(uint64_t device_bytes) const override;
   void AllocateDevice(const DeviceMemory& memory) override;
   std::span<std::byte> AllocateStaging(uint64_t bytes) override;
   std::unique_ptr<JobState> NewState(const MergeJob& job, const PassList& passes) override {

@@ -79,7 +79,7 @@ UnitSizes LayOutDevice(const Plan& plan, const RunOptions& options, const Backen
   }
   if (const auto divided = Divide(plan, Sizes(options, device, smallest), {smallest, kFewestUnits, 0}, device_bytes))
     return *divided;
-  const uint64_t least = SmallestDeviceBytes(plan, device);
+  const uint64_t least = device.VramFor(SmallestDeviceBytes(plan, device));
   throw Error({.code = ErrorCode::kDeviceMemory,
                .message = fmt::format("{} has too little memory for this merge", device.Info().name),
                .found = FormatBytes(device_bytes) + " that may be used",

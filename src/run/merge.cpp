@@ -132,7 +132,8 @@ RunEstimate EstimateRunOn(const Plan& plan, const RunOptions& options, ChosenDev
   estimate.device_why = devices.why;
   estimate.memory_budget_bytes = layout.budget_bytes;
   estimate.memory_needed_bytes = layout.smallest_budget_bytes;
-  if (backends[0]->Info().keeps()) estimate.device_memory_needed_bytes = SmallestDeviceBytes(plan, *backends[0]);
+  if (backends[0]->Info().keeps())
+    estimate.device_memory_needed_bytes = backends[0]->VramFor(SmallestDeviceBytes(plan, *backends[0]));
   if (!layout.units.empty()) estimate.device_memory_bytes = layout.units[0].device_memory.total_bytes();
   for (const PlanItem& item : plan.items) AddItem(item, layout, &estimate);
   estimate.disk_free_bytes = FreeDiskBytes(plan.output_dir);
