@@ -83,10 +83,9 @@ class GpuProgram(GpuProgramTest):
                 self.expect(refused, 10, "error[DEV-MEMORY]", "--vram")
                 self.assertFalse((self.folder / config.stem).exists())
                 least = int(re.search(r"at least (\d+) bytes", refused.stderr)[1])
-                tables = 256 << 10  # the backend's own
-                self.expect_same(config, expected, "--device", "cuda", "--vram", str(least + tables))
+                self.expect_same(config, expected, "--device", "cuda", "--vram", str(least))
                 too_little = self.run_emulated("--config", config, "--out", config.stem, "--device", "cuda", "--vram",
-                                               str(least + tables - 4096))
+                                               str(least - 4096))
                 self.expect(too_little, 10, "error[DEV-MEMORY]")
 
     def test_host_memory_and_pinned_memory_change_nothing(self):
