@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernels of each method take on GPU 0, through the CUDA backend as the pipeline uses it: one large bf16 tensor,
-// resident on the device, timed by the backend's own events; copies within the device's memory beside them.
+// What the kernels of each method take on GPU 0, through the CUDA backend as the pipeline uses it: one large bf16
+// tensor, resident on the device, timed by the backend's own events; copies within the device's memory beside them.
 //   bench_gpu [MILLIONS-OF-ELEMENTS]      one line of JSON a measurement, the median of several rounds
 //   bytes: what the passes read and write in device memory, each input once a reading
 #include "tests/bench/bench_job.h"
@@ -15,11 +15,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cuda_runtime.h>
 #include <memory>
 #include <string_view>
 #include <vector>
-
-#include <cuda_runtime.h>
 
 namespace gpumerge {
 namespace {
