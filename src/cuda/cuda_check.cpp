@@ -43,7 +43,7 @@ const KnownError kKnownErrors[] = {
 };
 const KnownError kOtherError{{},
                              ErrorCode::kDeviceFailed,
-                             "the GPU reported an error; nothing was published",
+                             "the GPU reported an error",
                              "run it again; if it comes again, check the card (nvidia-smi, dmesg) or use --device cpu"};
 
 std::string StatusText(cudaError_t status) {

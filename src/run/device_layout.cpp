@@ -82,7 +82,7 @@ UnitSizes LayOutDevice(const Plan& plan, const RunOptions& options, const Backen
   const uint64_t least = device.VramFor(SmallestDeviceBytes(plan, device));
   throw Error({.code = ErrorCode::kDeviceMemory,
                .message = fmt::format("{} has too little memory for this merge", device.Info().name),
-               .found = FormatBytes(device_bytes) + " that may be used",
+               .found = FormatBytes(device.VramFor(device_bytes)) + " that may be used",
                .expected = fmt::format("at least {} bytes ({})", least, FormatBytes(least)),
                .help = "give more with --vram, end other programs on the GPU, or use --device cpu"});
 }

@@ -80,9 +80,15 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
 
 RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   CheckSpace(plan);
+  const bool had_gpu = devices.backends[0]->Info().keeps();
   RunMemory memory = OrOnCpu(options, &devices, [&](const std::vector<Backend*>& backends) {
     return AllocateMemory(plan, options, backends);
   });
+  if (had_gpu && !devices.backends[0]->Info().keeps())
+    memory.warnings.push_back({.code = ErrorCode::kDeviceMemory,
+                               .message = "the merge ran on the CPU, not on the GPU that was chosen",
+                               .found = devices.why,
+                               .help = "end other programs on the GPU, or say --device cpu"});
   OutputDir output(plan.output_dir, options.overwrite, options.sync);
   const std::vector<int> shards = CreateShards(plan, &output);
   const PipelineOptions pipeline{memory.layout.units, memory.staging, ReaderThreads(options), options.selfcheck_percent,
