@@ -32,9 +32,19 @@ GM_HD float Where(bool c, float a, float b) { return c ? a : b; }
 // One value of T for each input (or model) at one index: T itself lies `stride` apart in memory.
 template <class T>
 struct Values {
-  const T* first;
-  uint32_t stride;
+  const T* first = nullptr;
+  uint32_t stride = 0;
   GM_HD T operator[](uint32_t m) const { return first[m * stride]; }
+};
+
+// Values of a group (a row or column) are double; a pack has them rounded to float.
+template <class F>
+struct GroupValueOf {
+  using type = F;
+};
+template <>
+struct GroupValueOf<float> {
+  using type = double;
 };
 
 // What an element reads at one flat index (or one a lane): the values, the random words, the index within the tile.
@@ -43,6 +53,9 @@ struct At {
   Values<F> x;           // (n_inputs): the base first if the method has one
   Values<UInt<F>> draw;  // (n_models): 32 random bits a model; only for functors with kDraws
   UInt<F> i;             // flat index minus the one given to MoveTo
+  // (n_group_values) of the element's group; only for functors with kGroups. Write F(at.group[v]) in elements.
+  Values<typename GroupValueOf<F>::type> group{};
+  Values<UInt<F>> rank{};  // (n_models): rank in its row by the functor's RankKey, 0 = smallest; ties by index
 };
 
 // Elements are compiled for an exact number of models up to kExactModels, and once for any number (kModels = 0).

@@ -13,19 +13,33 @@
 //
 // A recipe is a straight list of passes, each over all inputs of x.job():
 //   x.Select(key, counts)              exactly counts[m] largest keys for each model m; returns the selections
+//   x.Select(key, counts, n)           the same for n selections of the method's own: key(at, s), s < n
 //   x.Reduce(sums, n, op, selections)  n fp64 values over the whole tensor, added (or maximised) in a fixed order
+//   x.ReduceGroups(sums, n, op, finish)  n fp64 values over every row or column (Sum::kGroups), in a fixed order; then
+//                                      finish, on the host, turns them into the values that the job keeps for the group
 //   x.Map(element, selections)         the last pass: writes the output
 // An executor may run the recipe again for every pass and chunk, skipping what is done or not yet due: a recipe must
 // not branch on tensor data but through the results of earlier passes, and those are zeros until their pass has ended.
+// Which passes there are depends on the parameters only, never on results.
 // Selections may never reach the host: they are handed on to Reduce and Map, which give them to the functor (Bind).
 //
-// A key:      template <class F> UInt<F> operator()(const At<F>& at, uint32_t m) const
+// A key:      template <class F> UInt<F> operator()(const At<F>& at, uint32_t m) const      31 bits
 // A sum:      void operator()(const At<float>& at, double* values) const       static constexpr bool kDraws
 // An element: template <class F> F operator()(const At<F>& at) const           static constexpr bool kDraws
 //             void Bind(const Selection* kept)     all of the tensor's selections
 //             void MoveTo(uint64_t first_elem)     at.i counts from here in what follows; a multiple of 4
 // Sums have Bind and MoveTo as well. A key that reads only the base and model m says so with kOfBaseAndModel, and may
 // then be given these two alone. Functors are trivially copyable, allocate nothing, and know no files.
+//
+// Any functor may also have:
+//   static constexpr GroupAxis kGroups;   it reads at.group, the values of the element's row or column so far
+//   using RankKey = ...;                  it reads at.rank: ranks within rows by RankKey{}(at, m), an empty key
+//   static constexpr bool kScalar = true; a key or element that needs double: called with At<float> on every executor
+// A Finish:   static constexpr uint32_t kGroupValues;   values kept for every group, the same in all passes of a recipe
+//             void operator()(const double* sums, uint64_t group_elems, double* group_values) const    group_values hold
+//             what earlier ReduceGroups of the recipe left there, zeros at first
+// Rows are summed by the same tree as whole tensors, indices counted from the row's first element; columns from the
+// first row on, one after the other.
 #pragma once
 
 #include "kernels/number.h"
@@ -46,6 +60,24 @@ struct MethodList {};
   namespace gpumerge::GM_TARGET {                    \
   using MethodsOfThisFile = MethodList<__VA_ARGS__>; \
   }
+
+// What a functor asks for besides its inputs; see above.
+template <class Functor>
+constexpr GroupAxis GroupsOf() {
+  if constexpr (requires { Functor::kGroups; })
+    return Functor::kGroups;
+  else
+    return GroupAxis::kNone;
+}
+template <class Functor>
+inline constexpr bool kRanks = requires { typename Functor::RankKey; };
+template <class Functor>
+inline constexpr bool kIsScalar = requires { requires Functor::kScalar; };
+
+// The most values that one Reduce or ReduceGroups makes: two a model, or all inner products of kMaxGramModels models.
+inline constexpr uint32_t kMaxGramModels = 15;
+inline constexpr uint32_t kMaxReducedValues = 2 * kMaxModels;
+static_assert(kMaxGramModels * (kMaxGramModels + 1) / 2 <= kMaxReducedValues);
 
 // Functors that use no selection and no position inherit these.
 struct PlainFunctor {
@@ -108,25 +140,41 @@ class PassCounter {
   explicit PassCounter(const MergeJob& job) : job_(job) {}
   const MergeJob& job() const { return job_; }
   template <class Key>
-  const Selection* Select(const Key&, const uint64_t*) {
-    passes_.push_back({PassKind::kSelect, job_.n_models()});
+  const Selection* Select(const Key& key, const uint64_t* counts) {
+    return Select(key, counts, job_.n_models());
+  }
+  template <class Key>
+  const Selection* Select(const Key&, const uint64_t*, uint32_t n) {
+    Add<Key>(PassKind::kSelect, n, ReduceOp::kSum);
     return nullptr;
   }
   template <class Sum>
   const double* Reduce(const Sum&, uint32_t n_values, ReduceOp op, const Selection* = nullptr) {
-    passes_.push_back({PassKind::kReduce, n_values, op});
+    Add<Sum>(PassKind::kReduce, n_values, op);
     return kZeros;
+  }
+  template <class Sum, class Finish>
+  void ReduceGroups(const Sum&, uint32_t n_values, ReduceOp op, const Finish&) {
+    n_group_values_ = Finish::kGroupValues;
+    Add<Sum>(PassKind::kReduceGroups, n_values, op);
   }
   template <class Element>
   void Map(const Element&, const Selection* = nullptr) {
-    passes_.push_back({PassKind::kMap});
+    Add<Element>(PassKind::kMap, 0, ReduceOp::kSum);
   }
   void NoteLerp() {}
   const PassList& passes() const { return passes_; }
 
  private:
-  static constexpr double kZeros[2 * kMaxModels] = {};
+  template <class Functor>
+  void Add(PassKind kind, uint32_t n_values, ReduceOp op) {
+    constexpr GroupAxis kAxis = GroupsOf<Functor>();
+    passes_.push_back({kind, n_values, op, kAxis, kAxis == GroupAxis::kNone ? 0 : n_group_values_, kRanks<Functor>});
+  }
+
+  static constexpr double kZeros[kMaxReducedValues] = {};
   const MergeJob& job_;
+  uint32_t n_group_values_ = 0;
   PassList passes_;
 };
 

@@ -26,6 +26,15 @@ struct NonFinite {
   float largest_finite = 0;  // |value| before the cast, for an overflow
 };
 
+// What rounding to the output type cost, on the sampled elements (see SampleStride): sums over the elements of
+// (rounded - exact)^2 and (exact - first input)^2, exact being the fp32 result. Elements with a result that is not finite
+// count as 0. The sums of each block of kBlockElems are made one element after the other, then added block after block.
+struct RoundingLoss {
+  double error_squares = 0, change_squares = 0;
+};
+// Every how many elements (flat index mod stride == 0) RoundingLoss looks at one.
+constexpr uint64_t SampleStride(uint64_t n_elems) { return n_elems <= kBlockElems ? 1 : 64; }
+
 // Statistics of one tensor between its passes; owned by the pipeline, filled by the backend that made it.
 class JobState {
  public:
@@ -36,6 +45,8 @@ class JobState {
   virtual std::optional<NonFinite> OutputOverflow() const = 0;
   // True when a slerp took the plain lerp branch.
   virtual bool UsedLerp() const = 0;
+  // When the last part is done.
+  virtual RoundingLoss Loss() const { return {}; }
 };
 
 // A part of one tensor: elements [first_elem, first_elem + n_elems) of every input lie in staging memory.

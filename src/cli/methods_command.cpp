@@ -32,6 +32,7 @@ std::string DefaultOf(const ParamSpec& param) {
     case ParamType::kChoice:
       return std::string(param.choices[static_cast<size_t>(*param.default_value)]);
     case ParamType::kFloat:
+    case ParamType::kInt:
       return fmt::format("{}", *param.default_value);
   }
   return {};
@@ -43,12 +44,14 @@ std::string ValuesOf(const ParamSpec& param) {
       return "true or false";
     case ParamType::kChoice:
       return fmt::format("{}", fmt::join(param.choices, ", "));
-    case ParamType::kFloat: {
+    case ParamType::kFloat:
+    case ParamType::kInt: {
+      const std::string_view number = param.type == ParamType::kInt ? "whole number" : "number";
       // Limits that only say "a finite number" are not worth reading.
       constexpr double kNoLimit = 1e30;
-      if (param.min <= -kNoLimit && param.max >= kNoLimit) return "number";
-      if (param.max >= kNoLimit) return fmt::format("number, at least {}", param.min);
-      return fmt::format("number, {} to {}", param.min, param.max);
+      if (param.min <= -kNoLimit && param.max >= kNoLimit) return std::string(number);
+      if (param.max >= kNoLimit) return fmt::format("{}, at least {}", number, param.min);
+      return fmt::format("{}, {} to {}", number, param.min, param.max);
     }
   }
   return {};

@@ -75,7 +75,7 @@ std::optional<Scalar> ReadValue(const YamlNode& node, const ParamSpec* spec, std
     const std::optional<std::string> text = ReadText(node, what, context.findings);
     return text ? std::optional(Scalar{*text, node.at}) : std::nullopt;
   }
-  if (spec->type == ParamType::kFloat) return ReadFloat(node, *spec, what, context);
+  if (IsNumber(spec->type)) return ReadFloat(node, *spec, what, context);
   if (spec->type == ParamType::kChoice) return ReadChoice(node, *spec, what, context);
   const std::optional<bool> flag = ReadBool(node, what, context.findings);
   return flag ? std::optional(Scalar{*flag, node.at}) : std::nullopt;

@@ -39,7 +39,7 @@ double AlongLayers(const ParamSpec& spec, const std::vector<Scalar>& values, dou
   const double x = t * static_cast<double>(last);
   const size_t i0 = std::min(static_cast<size_t>(x), last);
   const double at_i0 = AsNumber(spec, values[i0]);
-  if (spec.type != ParamType::kFloat) return at_i0;
+  if (!IsNumber(spec.type)) return at_i0;
   const double fraction = x - static_cast<double>(i0);
   return (1 - fraction) * at_i0 + fraction * AsNumber(spec, values[std::min(i0 + 1, last)]);
 }

@@ -24,6 +24,7 @@ Reading StepOf(const PassList& passes, uint32_t reading) {
     case PassKind::kSelect:
       return {place.pass, place.nth == 0 ? Step::kCountHigh : Step::kCountLow};
     case PassKind::kReduce:
+    case PassKind::kReduceGroups:
       return {place.pass, Step::kReduce};
     case PassKind::kMap:
       break;

@@ -30,14 +30,14 @@ GM_HD Pack Where(PackU::mask_type c, Pack a, Pack b) { return Where(Pack::mask_t
 // The lanes lie side by side in a tile; the next input is a whole tile further.
 template <>
 struct Values<Pack> {
-  const float* first;
-  uint32_t stride;
+  const float* first = nullptr;
+  uint32_t stride = 0;
   GM_HD Pack operator[](uint32_t m) const { return Pack(first + m * stride, std::experimental::vector_aligned); }
 };
 template <>
 struct Values<PackU> {
-  const uint32_t* first;
-  uint32_t stride;
+  const uint32_t* first = nullptr;
+  uint32_t stride = 0;
   GM_HD PackU operator[](uint32_t m) const { return PackU(first + m * stride, std::experimental::vector_aligned); }
 };
 

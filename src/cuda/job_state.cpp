@@ -88,6 +88,7 @@ std::vector<PartStep> StepsOf(const Work& work, const PassList& passes) {
         steps.push_back({pass, nth == 0 ? DeviceStep::kCountHigh : DeviceStep::kCountLow});
         if (ends_tensor) steps.push_back({pass, nth == 0 ? DeviceStep::kEndHigh : DeviceStep::kEndLow});
         break;
+      case PassKind::kReduceGroups:
       case PassKind::kReduce:
         steps.push_back({pass, DeviceStep::kReduce});
         if (ends_tensor) steps.push_back({pass, DeviceStep::kEndReduce});

@@ -18,18 +18,6 @@ namespace {
 
 constexpr size_t kMaxPathBytes = 4096;
 
-std::string_view PassName(PassKind kind) {
-  switch (kind) {
-    case PassKind::kSelect:
-      return "select";
-    case PassKind::kReduce:
-      return "reduce";
-    case PassKind::kMap:
-      return "map";
-  }
-  return "";
-}
-
 std::string ParamsText(const MergeJob& job) {
   const MethodInfo& method = *Methods()[job.method].info;
   std::string text;
@@ -190,9 +178,9 @@ PassTotals CountPasses(const Plan& plan) {
     for (const PlanInput& input : item.inputs) bytes += input.size_bytes;
     for (const PassInfo& pass : item.passes) {
       ++totals.n_passes;
-      ++(pass.kind == PassKind::kSelect   ? totals.n_select
-         : pass.kind == PassKind::kReduce ? totals.n_reduce
-                                          : totals.n_map);
+      ++(pass.kind == PassKind::kSelect ? totals.n_select
+         : pass.kind == PassKind::kMap  ? totals.n_map
+                                        : totals.n_reduce);
       n_reads += ReadsOf(pass.kind);
     }
     totals.bytes_read_once += bytes;

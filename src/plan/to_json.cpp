@@ -33,7 +33,7 @@ Json DiagnosticJson(const Diagnostic& diagnostic) {
 }
 
 Json ParamValue(const ParamSpec& spec, double value) {
-  if (spec.type == ParamType::kFloat) return value;
+  if (IsNumber(spec.type)) return value;
   if (spec.type == ParamType::kBool) return value != 0;
   return ParamText(spec, value);
 }
@@ -62,8 +62,7 @@ Json ParamsJson(const MergeJob& job) {
 Json PassesJson(const PassList& passes) {
   Json json = Json::array();
   for (const PassInfo& pass : passes) {
-    const char* kind = pass.kind == PassKind::kSelect ? "select" : pass.kind == PassKind::kReduce ? "reduce" : "map";
-    json.push_back({{"kind", kind}, {"values", pass.n_values}, {"reads", ReadsOf(pass.kind)}});
+    json.push_back({{"kind", PassName(pass.kind)}, {"values", pass.n_values}, {"reads", ReadsOf(pass.kind)}});
   }
   return json;
 }

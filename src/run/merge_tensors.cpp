@@ -24,10 +24,10 @@ Error BadCall(const std::string& message) { return Error({.code = ErrorCode::kCf
 // The recipe's checks, for a caller who had no recipe.
 void CheckValues(const ParamSpec& spec, const std::vector<double>& values) {
   for (const double value : values) {
-    const double max = spec.type == ParamType::kFloat  ? spec.max
+    const double max = IsNumber(spec.type)             ? spec.max
                        : spec.type == ParamType::kBool ? 1
                                                        : static_cast<double>(spec.choices.size()) - 1;
-    const double min = spec.type == ParamType::kFloat ? spec.min : 0;
+    const double min = IsNumber(spec.type) ? spec.min : 0;
     const bool whole = spec.type == ParamType::kFloat || value == std::floor(value);
     if (!(value >= min && value <= max) || !whole)  // also false for NaN
       throw BadCall(fmt::format("parameter {} is {}, out of range {} to {}", spec.name, value, min, max));

@@ -33,6 +33,9 @@ std::string PassesOf(const MergeJob& job) {
       case PassKind::kReduce:
         text += (pass.op == ReduceOp::kSum ? "sum " : "max ") + std::to_string(pass.n_values);
         break;
+      case PassKind::kReduceGroups:
+        text += std::string(pass.axis == GroupAxis::kRows ? "rows " : "columns ") + std::to_string(pass.n_values);
+        break;
       case PassKind::kMap:
         text += "map";
         break;
