@@ -50,6 +50,7 @@ struct ModelRef {
   // Set when the mapping form {model: {path:, revision:}} was used: text is then the literal path.
   bool literal_path = false;
   std::optional<std::string> revision;
+  bool is_stage = false;  // text is the name of another document of the recipe, whose result is meant
 };
 
 struct ModelEntry {
@@ -74,6 +75,11 @@ struct SliceEntry {
 
 struct MergeConfig {
   std::string file;  // for messages; "" when the recipe did not come from a file
+  // Of a recipe of several documents. A named document's random draws differ from another's.
+  std::string name;  // "" = none
+  Location name_at;
+  std::vector<MergeConfig>
+      stages;  // the other documents, in file order, each with a name; of the output's document only
   std::string merge_method;
   Location merge_method_at;
   // Exactly one of the two is not empty.

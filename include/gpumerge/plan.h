@@ -33,14 +33,25 @@ struct PlanModel {
   std::string name;       // last path component, or org/name for a hub model: what the output's report calls it
   bool is_hub = false;    // reference is org/name[@revision]
   std::string how;        // how it was found, one line for people
+  // The result of a stage instead of files: index in Plan::stages. reference and name are then the stage's name.
+  std::optional<uint32_t> stage{};
+};
+
+// A named document of a recipe of several, whose result other documents read. Nothing of it is written to the output.
+struct PlanStage {
+  std::string name;
+  std::string method;
+  uint64_t seed = 0;             // as in the recipe
+  std::vector<uint32_t> models;  // indices in Plan::models, in order of appearance
 };
 
 struct PlanInput {
   uint32_t model = 0;         // index in Plan::models
-  uint32_t file = 0;          // index in Plan::files
+  uint32_t file = 0;          // index in Plan::files; of no meaning where item is set
   std::string tensor;         // its name in that file
-  uint64_t offset_bytes = 0;  // from the beginning of the file
+  uint64_t offset_bytes = 0;  // from the beginning of the file, or of the scratch file
   uint64_t size_bytes = 0;
+  std::optional<uint64_t> item{};  // the input is what this earlier item of Plan::items makes
 };
 
 enum class PlanAction : uint8_t {
@@ -55,10 +66,12 @@ struct PlanItem {
   MergeJob job;                   // for kCopy: inputs, out_dtype, shape and n_elems only
   std::vector<PlanInput> inputs;  // parallel to job.inputs
   std::optional<uint64_t> layer;  // output layer number
-  uint32_t shard = 0;             // index in Plan::shards
-  uint64_t offset_bytes = 0;      // from the beginning of the shard file
-  uint64_t size_bytes = 0;        // in the output
-  PassList passes;                // empty for kCopy (one read)
+  // Index in Plan::stages: the item is a stage's, is read by later items and goes to the scratch file.
+  std::optional<uint32_t> stage{};
+  uint32_t shard = 0;         // index in Plan::shards, for the output's items
+  uint64_t offset_bytes = 0;  // from the beginning of the shard file, or of the scratch file
+  uint64_t size_bytes = 0;    // in the output
+  PassList passes;            // empty for kCopy (one read)
 
   uint64_t InputBytes() const {
     uint64_t bytes = 0;
@@ -90,7 +103,9 @@ struct Plan {
   uint64_t seed = 0;
   std::vector<PlanModel> models;  // in order of appearance; the base last unless it is listed
   std::vector<PlanFile> files;
-  std::vector<PlanItem> items;  // in output order: by shard, then by offset
+  // In output order: by shard, then by offset. A stage's items stand before the first item that reads them.
+  std::vector<PlanItem> items;
+  std::vector<PlanStage> stages;  // empty for a recipe of one document; in an order in which they could run
   std::vector<PlanShard> shards;
   std::vector<PlanTextFile> text_files;
   std::vector<PlanCopiedFile> copied_files;
@@ -103,17 +118,20 @@ struct Plan {
 };
 
 struct PlanTotals {
-  uint64_t n_tensors = 0, n_merged = 0, n_copied = 0;
-  uint64_t n_params = 0;             // elements of the output
-  uint64_t input_bytes = 0;          // every input tensor once
-  uint64_t output_bytes = 0;         // tensor data
-  uint64_t disk_bytes = 0;           // whole output directory
-  uint64_t largest_group_bytes = 0;  // inputs and output of the largest tensor
+  uint64_t n_tensors = 0, n_merged = 0, n_copied = 0;  // of the output
+  uint64_t n_stage_tensors = 0;                        // besides those
+  uint64_t n_params = 0;                               // elements of the output
+  uint64_t input_bytes = 0;                            // every input tensor once, those between stages too
+  uint64_t output_bytes = 0;                           // tensor data
+  uint64_t disk_bytes = 0;                             // whole output directory
+  uint64_t largest_group_bytes = 0;                    // inputs and output of the largest tensor
+  uint64_t stage_bytes = 0;                            // of tensors between stages
 };
 PlanTotals Totals(const Plan& plan);
 
-// Part `part` of `n_parts`: a contiguous run of items [first, last), balanced by bytes. Parts of a plan can be run
-// separately (by GPUs, ranks or after a stop) and write the same bytes as the whole.
+// Part `part` of `n_parts`: a contiguous run of items [first, last), balanced by bytes; items that read each other's
+// results stay together. Parts of a plan can be run separately (by GPUs, ranks or after a stop) and write the same
+// bytes as the whole.
 struct PlanPart {
   uint64_t first = 0, last = 0;
 };
