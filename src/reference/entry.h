@@ -18,6 +18,8 @@ struct ReferenceResult {
   std::vector<std::optional<NonFinite>> inputs;  // (n_inputs)
   std::optional<NonFinite> overflow;
   bool used_lerp = false;
+  const DataProblem* problem = nullptr;
+  RoundingLoss loss;
 };
 
 struct ReferenceCall {

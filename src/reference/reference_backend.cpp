@@ -13,6 +13,9 @@
 namespace gpumerge {
 namespace {
 
+// A small vector's own words and those of its memory.
+constexpr uint64_t kVectorBytes = 48;
+
 class ReferenceState : public JobState {
  public:
   std::optional<NonFinite> InputNonFinite(uint32_t input) const override {
@@ -20,6 +23,8 @@ class ReferenceState : public JobState {
   }
   std::optional<NonFinite> OutputOverflow() const override { return result.overflow; }
   bool UsedLerp() const override { return result.used_lerp; }
+  const DataProblem* Problem() const override { return result.problem; }
+  RoundingLoss Loss() const override { return result.loss; }
   ReferenceResult result;
 };
 
@@ -35,6 +40,13 @@ class ReferenceBackend : public Backend {
       // A key and an index an element, and as much again for the stable sort's buffer.
       if (pass.kind == PassKind::kSelect) bytes += job.n_elems * (sizeof(uint32_t) + 2 * sizeof(uint64_t));
       if (pass.kind == PassKind::kReduce) bytes += (job.n_elems / kBlockElems + 1) * pass.n_values * 2 * sizeof(double);
+      if (pass.kind == PassKind::kReduceGroups) {
+        // A vector of sums a group, and the values that are kept; a row's blocks.
+        bytes += job.n_groups(pass.axis) * ((pass.n_values + pass.n_group_values) * sizeof(double) + kVectorBytes);
+        bytes += (job.row_elems() / kBlockElems + 1) * pass.n_values * 2 * sizeof(double);
+      }
+      // Ranks of all models, and what sorting takes.
+      if (pass.ranks) bytes += job.row_elems() * (sizeof(uint32_t) * (job.n_models() + 1) + 2 * sizeof(uint64_t));
     }
     return bytes;
   }
