@@ -34,7 +34,7 @@ namespace gpumerge {
   X(kYamlAlias, "YAML-ALIAS", 3, "aliases expand to too many nodes or form a cycle")                         \
   X(kYamlAmbiguous, "YAML-AMBIG", 3, "a scalar that YAML readers understand differently")                    \
   X(kYamlDepth, "YAML-DEPTH", 3, "YAML nested too deeply")                                                   \
-  X(kYamlDocs, "YAML-DOCS", 3, "not exactly one YAML document")                                              \
+  X(kYamlDocs, "YAML-DOCS", 3, "no YAML document, or documents that do not fit together")                     \
   X(kYamlDuplicate, "YAML-DUP", 3, "a key is given twice")                                                   \
   X(kYamlMergeKey, "YAML-MERGE", 3, "the YAML merge key << is not supported")                                \
   X(kYamlSize, "YAML-SIZE", 3, "a recipe of more than 1 MiB or 100 000 values")                              \
@@ -93,6 +93,7 @@ namespace gpumerge {
   X(kRemoteCode, "CFG-REMOTECODE", 6, "config.json asks for Python code files (a warning)")                  \
   X(kNumNonFiniteIn, "NUM-NAN-IN", 7, "an input tensor holds NaN or infinity")                               \
   X(kNumOverflow, "NUM-OVERFLOW", 7, "the merge overflowed the output type")                                 \
+  X(kNumSingular, "NUM-SINGULAR", 7, "a tensor's values are ones for which the method has no result")        \
   X(kOutIo, "OUT-IO", 8, "the output cannot be written")                                                     \
   X(kOutSpace, "OUT-SPACE", 8, "not enough disk space for the output")                                       \
   X(kOutVerify, "OUT-VERIFY", 8, "the written output does not verify")                                       \

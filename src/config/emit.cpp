@@ -151,10 +151,8 @@ void EmitSlices(const MergeConfig& config, Writer& writer) {
   }
 }
 
-}  // namespace
-
-std::string EmitConfig(const MergeConfig& config) {
-  Writer writer;
+void EmitDocument(const MergeConfig& config, Writer& writer) {
+  if (!config.name.empty()) writer.Line(0, "name: {}", Text(config.name));
   writer.Line(0, "merge_method: {}", Text(config.merge_method));
   if (config.base_model) writer.Line(0, "base_model: {}", Reference(*config.base_model));
   EmitModels(config, writer);
@@ -167,6 +165,17 @@ std::string EmitConfig(const MergeConfig& config) {
   writer.Line(0, "seed: {}", config.seed);
   if (config.shard_size_bytes) writer.Line(0, "shard_size: {}", *config.shard_size_bytes);
   if (config.layer_pattern) writer.Line(0, "layer_pattern: {}", Text(*config.layer_pattern));
+}
+
+}  // namespace
+
+std::string EmitConfig(const MergeConfig& config) {
+  Writer writer;
+  for (const MergeConfig& stage : config.stages) {
+    EmitDocument(stage, writer);
+    writer.Line(0, "---");
+  }
+  EmitDocument(config, writer);
   return writer.Take();
 }
 

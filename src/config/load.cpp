@@ -3,7 +3,7 @@
 //
 // LoadConfig and ParseConfig: a recipe's text in, a checked MergeConfig out, or every error that was found.
 #include "src/base/file.h"
-#include "src/config/recipe.h"
+#include "src/config/documents.h"
 #include "src/config/yaml_tree.h"
 
 #include "gpumerge/merge.h"
@@ -44,12 +44,11 @@ std::string ReadRecipeFile(const std::string& path) {
 
 MergeConfig ParseConfig(std::string_view yaml, std::string_view name, std::vector<Diagnostic>* warnings) {
   Findings findings(name, warnings);
-  YamlNode root = ReadYaml(yaml, findings);
-  RecipeContext context{.findings = findings};
-  MergeConfig config = ReadRecipe(root, context);
-  if (root.kind == YamlKind::kMap) CheckRecipe(config, context);
+  std::vector<YamlNode> documents = ReadYaml(yaml, findings);
+  MergeConfig config = ReadDocuments(documents, findings);
   findings.Finish();
   config.file = std::string(name);
+  for (MergeConfig& stage : config.stages) stage.file = config.file;
   return config;
 }
 

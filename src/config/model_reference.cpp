@@ -78,6 +78,18 @@ void ReadModelPath(YamlNode& path, std::string_view what, ModelRef& reference, R
     reference.revision = ReadText(*revision, "key 'revision'", context.findings);
 }
 
+void TakeStage(ModelRef& reference, RecipeContext& context) {
+  reference.is_stage = true;
+  context.stages_used.emplace_back(reference.text, reference.at);
+  if (!Exists(reference.text)) return;
+  context.findings.AddWarning(
+      reference.at,
+      {.code = ErrorCode::kCfgChoice,
+       .message = fmt::format("'{}' is both a document of this recipe and a path", reference.text),
+       .found = "the document is taken",
+       .help = fmt::format("write ./{} if the path is meant, or give the document another name", reference.text)});
+}
+
 }  // namespace
 
 ModelRef ReadModelRef(YamlNode& node, std::string_view what, RecipeContext& context) {
@@ -100,12 +112,17 @@ ModelRef ReadModelRef(YamlNode& node, std::string_view what, RecipeContext& cont
     return reference;
   }
   reference.text = ReadText(node, what, context.findings).value_or("");
-  if (!reference.text.empty()) CheckReferenceText(reference, context);
+  if (context.stage_names != nullptr && context.stage_names->contains(reference.text)) {
+    TakeStage(reference, context);
+  } else if (!reference.text.empty()) {
+    CheckReferenceText(reference, context);
+  }
   return reference;
 }
 
 std::string ModelIdentity(const ModelRef& reference) {
   std::string identity = reference.text;
+  if (reference.is_stage) return identity;
   if (Exists(reference.text)) {
     std::error_code failed;
     const std::filesystem::path canonical = std::filesystem::canonical(LocalPath(reference.text), failed);

@@ -10,8 +10,10 @@
 #include "gpumerge/config.h"
 #include "gpumerge/method.h"
 
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gpumerge {
@@ -24,6 +26,9 @@ struct RecipeContext {
   std::vector<std::string> misplaced{};
   Location inputs_at{};            // of the key `models` or `slices`
   Location tokenizer_source_at{};  // of its value
+  // Names of all documents of the recipe, and which of them this one refers to; see documents.h.
+  const std::set<std::string>* stage_names = nullptr;
+  std::vector<std::pair<std::string, Location>> stages_used{};
 };
 
 // A key with a value, nullptr without. A key left empty counts as not given, as in mergekit, and a warning says so.

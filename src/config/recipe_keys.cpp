@@ -18,9 +18,9 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::string_view kTopKeys[] = {"merge_method", "models", "slices",     "base_model",
-                                         "parameters",   "dtype",  "out_dtype",  "tokenizer_source",
-                                         "seed",         "output", "shard_size", "layer_pattern"};
+constexpr std::string_view kTopKeys[] = {
+    "merge_method",     "models", "slices", "base_model", "parameters",    "dtype", "out_dtype",
+    "tokenizer_source", "seed",   "output", "shard_size", "layer_pattern", "name"};
 constexpr std::string_view kModelKeys[] = {"model", "parameters"};
 constexpr std::string_view kSliceKeys[] = {"sources", "base_model", "parameters"};
 constexpr std::string_view kSourceKeys[] = {"model", "layer_range", "parameters"};
@@ -61,7 +61,6 @@ constexpr KeyNote kUnsupported[] = {
     {"missing", "every model must have every tensor so far"},
     {"residual_weight", "mergekit reads this key but does not use it; remove it"},
     {"input_model_parameters", "mergekit ignores this key; put the parameters under each model"},
-    {"name", "a mergekit-multi recipe has several named merges; write each to a file of its own"},
     {"experts", "this is a mergekit-moe recipe; building a mixture of experts is not supported"},
     {"gate_mode", "this is a mergekit-moe recipe; building a mixture of experts is not supported"},
     {"experts_per_token", "this is a mergekit-moe recipe; building a mixture of experts is not supported"},
@@ -91,7 +90,8 @@ constexpr std::string_view kPeerParameters[] = {"weight",
                                                 "normalize_weights",
                                                 "eps",
                                                 "filter_wise",
-                                                "select_topk"};
+                                                "select_topk",
+                                                "preset"};
 
 constexpr std::string_view kPeerMethods[] = {"arcee_fusion",    "breadcrumbs", "breadcrumbs_ties",
                                              "dare_linear",     "dare_ties",   "della",

@@ -258,6 +258,8 @@ MergeConfig ReadRecipe(YamlNode& root, RecipeContext& context) {
   config.output = ReadOptionalText(root, "output", context);
   ReadShardSize(root, config, context);
   config.layer_pattern = ReadOptionalText(root, "layer_pattern", context);
+  if (root.Find("name") != nullptr) config.name_at = KeyLocation(root, "name");
+  config.name = ReadOptionalText(root, "name", context).value_or("");
   return config;
 }
 

@@ -42,7 +42,10 @@ class TreeBuilder final : public YAML::EventHandler {
  public:
   TreeBuilder(MarkReader& marks, Findings& findings) : marks_(marks), findings_(findings) {}
 
-  void OnDocumentStart(const YAML::Mark& mark) override { document_at_ = marks_.At(mark); }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    document_at_ = marks_.At(mark);
+    anchored_.clear();  // the parser numbers them anew in every document
+  }
   void OnDocumentEnd() override { ++n_documents_; }
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override;
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override;
@@ -57,7 +60,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   size_t n_documents() const { return n_documents_; }
   Location document_at() const { return document_at_; }  // of the last one
-  YamlNode TakeRoot() { return std::move(root_); }
+  // The documents that are not empty.
+  std::vector<YamlNode> TakeRoots() { return std::move(roots_); }
 
  private:
   struct Extent {
@@ -92,7 +96,7 @@ class TreeBuilder final : public YAML::EventHandler {
   Findings& findings_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Anchored> anchored_;
-  YamlNode root_;
+  std::vector<YamlNode> roots_;
   size_t n_nodes_ = 0;
   size_t n_documents_ = 0;
   Location document_at_;

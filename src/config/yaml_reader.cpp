@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the one document of a recipe with yaml-cpp, and turns the parser's complaints into ours.
+// Reads the documents of a recipe with yaml-cpp, and turns the parser's complaints into ours.
 #include "src/config/yaml_builder.h"
 #include "src/config/yaml_tree.h"
 
@@ -41,23 +41,15 @@ bool HasDocumentMarker(std::string_view text) {
   return first_text != std::string_view::npos && text.find("\n---", first_text) != std::string_view::npos;
 }
 
-[[noreturn]] void FailSecondDocument(Location at, std::string_view text, Findings& findings) {
-  if (!HasDocumentMarker(text)) {
-    findings.Fail(at, {.code = ErrorCode::kYamlSyntax,
-                       .message = "not valid YAML: something follows the end of the recipe",
-                       .help = "check the indentation and the brackets above"});
-  }
-  findings.Fail(at,
-                {.code = ErrorCode::kYamlDocs,
-                 .message = "the file holds more than one YAML document",
-                 .expected = "one recipe a file",
-                 .help = "several documents are mergekit-multi recipes, which are not supported yet: write each merge "
-                         "to its own file and run them in order"});
+[[noreturn]] void FailAfterEnd(Location at, Findings& findings) {
+  findings.Fail(at, {.code = ErrorCode::kYamlSyntax,
+                     .message = "not valid YAML: something follows the end of the recipe",
+                     .help = "check the indentation and the brackets above"});
 }
 
 }  // namespace
 
-YamlNode ReadYaml(std::string_view raw_text, Findings& findings) {
+std::vector<YamlNode> ReadYaml(std::string_view raw_text, Findings& findings) {
   const std::string_view text = CheckRecipeText(raw_text, findings);
   MarkReader marks(text);
   TreeBuilder builder(marks, findings);
@@ -65,19 +57,20 @@ YamlNode ReadYaml(std::string_view raw_text, Findings& findings) {
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder))
-      if (builder.n_documents() > 1) FailSecondDocument(builder.document_at(), text, findings);
+      if (builder.n_documents() > 1 && !HasDocumentMarker(text)) FailAfterEnd(builder.document_at(), findings);
   } catch (const YAML::Exception& exception) {
     FailSyntax(exception, marks, findings);
   } catch (const std::logic_error& exception) {
     // yaml-cpp lets some errors of the standard library out, without a place.
     findings.Fail({}, {.code = ErrorCode::kYamlSyntax, .message = fmt::format("not valid YAML: {}", exception.what())});
   }
-  if (builder.n_documents() == 0) {
+  std::vector<YamlNode> documents = builder.TakeRoots();
+  if (documents.empty()) {
     findings.Fail({1, 1}, {.code = ErrorCode::kYamlDocs,
                            .message = "the recipe is empty",
                            .expected = "a mapping with merge_method and models"});
   }
-  return builder.TakeRoot();
+  return documents;
 }
 
 }  // namespace gpumerge

@@ -44,9 +44,9 @@ inline constexpr size_t kMaxRecipeBytes = 1 << 20;
 inline constexpr size_t kMaxYamlNodes = 100'000;
 inline constexpr size_t kMaxYamlDepth = 16;
 
-// The one document in `text`. Duplicate keys, tags and merge keys are added to findings (and left out of the tree);
-// what cannot be read at all ends in findings.Fail.
-YamlNode ReadYaml(std::string_view text, Findings& findings);
+// The documents in `text` that are not empty, at least one. Duplicate keys, tags and merge keys are added to findings
+// (and left out of the tree); what cannot be read at all ends in findings.Fail.
+std::vector<YamlNode> ReadYaml(std::string_view text, Findings& findings);
 
 // The part of ReadYaml before any YAML is parsed: size, encoding, control characters. Returns text without its BOM.
 std::string_view CheckRecipeText(std::string_view text, Findings& findings);
