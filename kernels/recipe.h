@@ -18,6 +18,7 @@
 //   x.ReduceGroups(sums, n, op, finish)  n fp64 values over every row or column (Sum::kGroups), in a fixed order; then
 //                                      finish, on the host, turns them into the values that the job keeps for the group
 //   x.Map(element, selections)         the last pass: writes the output
+//   x.Fail(problem)                    before Map: the values, as earlier passes found them, have no merge
 // An executor may run the recipe again for every pass and chunk, skipping what is done or not yet due: a recipe must
 // not branch on tensor data but through the results of earlier passes, and those are zeros until their pass has ended.
 // Which passes there are depends on the parameters only, never on results.
@@ -37,7 +38,8 @@
 //   static constexpr bool kScalar = true; a key or element that needs double: called with At<float> on every executor
 // A Finish:   static constexpr uint32_t kGroupValues;   values kept for every group, the same in all passes of a recipe
 //             void operator()(const double* sums, uint64_t group_elems, double* group_values) const    group_values hold
-//             what earlier ReduceGroups of the recipe left there, zeros at first
+//             what earlier ReduceGroups of the recipe left there, zeros at first. May return const DataProblem*
+//             instead: why the group's values have no merge, or nullptr
 // Rows are summed by the same tree as whole tensors, indices counted from the row's first element; columns from the
 // first row on, one after the other.
 #pragma once
@@ -134,6 +136,17 @@ struct ModelCount {
   }
 };
 
+// Finishes one group; returns its problem or nullptr.
+template <class Finish>
+const DataProblem* FinishGroup(const Finish& finish, const double* sums, uint64_t group_elems, double* group_values) {
+  if constexpr (std::is_void_v<decltype(finish(sums, group_elems, group_values))>) {
+    finish(sums, group_elems, group_values);
+    return nullptr;
+  } else {
+    return finish(sums, group_elems, group_values);
+  }
+}
+
 // An executor that runs nothing and lists the passes.
 class PassCounter {
  public:
@@ -163,6 +176,7 @@ class PassCounter {
     Add<Element>(PassKind::kMap, 0, ReduceOp::kSum);
   }
   void NoteLerp() {}
+  void Fail(const DataProblem&) {}
   const PassList& passes() const { return passes_; }
 
  private:

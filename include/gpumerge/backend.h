@@ -45,6 +45,8 @@ class JobState {
   virtual std::optional<NonFinite> OutputOverflow() const = 0;
   // True when a slerp took the plain lerp branch.
   virtual bool UsedLerp() const = 0;
+  // nullptr: the method has a result for the values of this tensor.
+  virtual const DataProblem* Problem() const { return nullptr; }
   // When the last part is done.
   virtual RoundingLoss Loss() const { return {}; }
 };

@@ -103,6 +103,12 @@ struct JobParam {
   std::vector<double> values;
 };
 
+// Why a method has no result for a tensor, as only its values show. Constant text of the method.
+struct DataProblem {
+  std::string_view message;  // "the models' differences from the base are opposite"
+  std::string_view help;
+};
+
 struct MergeJob {
   uint32_t method = 0;           // row in Methods()
   bool has_base = false;  // inputs[0] is the base: always with BaseUse::kRequired, perhaps with BaseUse::kOptional

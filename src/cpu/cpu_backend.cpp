@@ -158,6 +158,7 @@ void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std
     if (!chosen(w)) continue;
     std::fill_n(workers_[w].findings.begin(), n_findings, RangeFinding{});
     workers_[w].used_lerp = false;
+    workers_[w].problem = nullptr;
   }
   ForRanges(work.n_elems, only, [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
     const std::byte* inputs[kMaxInputs];
@@ -165,6 +166,7 @@ void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std
     context.output = work.output + first * ElementBytes(work.job->out_dtype);
     context.findings = workers_[worker].findings.data();
     context.used_lerp = &workers_[worker].used_lerp;
+    context.problem = &workers_[worker].problem;
     // A worker's ranges ascend, so the first finding it notes is its lowest.
     RunRange(context);
   });
@@ -172,6 +174,7 @@ void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std
     if (!chosen(w)) continue;
     state.AddFindings({workers_[w].findings.data(), n_findings});
     state.used_lerp = state.used_lerp || workers_[w].used_lerp;
+    if (workers_[w].problem != nullptr) state.problem = workers_[w].problem;
   }
 }
 

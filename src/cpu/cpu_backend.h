@@ -41,6 +41,7 @@ struct Worker {
   std::vector<uint32_t> histogram;     // (n_models, kHighBins)
   std::vector<RangeFinding> findings;  // (n_inputs + 1)
   bool used_lerp = false;
+  const DataProblem* problem = nullptr;
 
   void Reserve(const MergeJob& job, bool selects);
 };

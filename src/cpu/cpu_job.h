@@ -33,6 +33,7 @@ class CpuJobState : public JobState {
   std::optional<NonFinite> InputNonFinite(uint32_t input) const override { return Merged(input); }
   std::optional<NonFinite> OutputOverflow() const override { return Merged(findings_.size() - 1); }
   bool UsedLerp() const override { return used_lerp; }
+  const DataProblem* Problem() const override { return problem; }
 
   // Histograms are summed over threads: (n_models, bins).
   void EndHighCount(uint32_t pass, std::span<const uint64_t> histogram);
@@ -48,6 +49,7 @@ class CpuJobState : public JobState {
 
   const PassList& passes() const { return passes_; }
   bool used_lerp = false;
+  const DataProblem* problem = nullptr;
 
  private:
   std::optional<NonFinite> Merged(size_t finding) const;

@@ -73,6 +73,7 @@ struct RangeContext {
   std::byte* output = nullptr;               // kMap: at first_elem
   RangeFinding* findings = nullptr;          // kMap: (n_inputs + 1); the last is the output's overflow
   bool* used_lerp = nullptr;                 // kMap
+  const DataProblem** problem = nullptr;     // kMap
   uint32_t* histogram = nullptr;             // kCountHigh: (n_models, kHighBins); kCountLow: (n_models, kLowBins)
   uint32_t* samples = nullptr;               // kSample: out, (n_models, n_elems)
   const Guesses* guesses = nullptr;          // kCountGuesses: (n_models)

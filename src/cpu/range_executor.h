@@ -109,6 +109,9 @@ class RangeExecutor {
   void NoteLerp() {
     if (c_.step == Step::kMap) *c_.used_lerp = true;
   }
+  void Fail(const DataProblem& problem) {
+    if (c_.step == Step::kMap) *c_.problem = &problem;
+  }
 
  private:
   // Loads tile after tile (and draws its random words where Functor wants them) and calls f(offset in the range, n).

@@ -70,6 +70,7 @@ void CudaBackend::AddStep(Batch* batch, const Part& part, const PartStep& step, 
   if (request.launch == nullptr)
     throw Error({.code = ErrorCode::kInternal, .message = "a recipe has other passes than it said"});
   state.used_lerp = state.used_lerp || request.used_lerp;
+  if (request.problem != nullptr) state.problem = request.problem;
 
   DevicePart device{};
   device.first_elem = work.first_elem;

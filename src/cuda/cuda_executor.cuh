@@ -87,6 +87,9 @@ class CudaExecutor {
   }
 
   void NoteLerp() { request_.used_lerp = call_.step == DeviceStep::kMap; }
+  void Fail(const DataProblem& problem) {
+    if (call_.step == DeviceStep::kMap && job().n_elems > 0) request_.problem = &problem;
+  }
 
  private:
   template <class Functor>

@@ -63,6 +63,7 @@ struct StepRequest {
   std::vector<uint64_t> wanted;    // kSelectWhole, kEndHigh: (n_models) keys to keep
   const Selection* kept = nullptr;
   bool used_lerp = false;
+  const DataProblem* problem = nullptr;
 };
 
 struct CudaMethod {

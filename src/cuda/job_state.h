@@ -41,6 +41,7 @@ class CudaJobState : public JobState {
   std::optional<NonFinite> InputNonFinite(uint32_t input) const override { return Found(input); }
   std::optional<NonFinite> OutputOverflow() const override { return Found(findings.size() - 1); }
   bool UsedLerp() const override { return used_lerp; }
+  const DataProblem* Problem() const override { return problem; }
 
   // What recipes see. Valid once `device` is set.
   std::vector<PassResult> Results() const;
@@ -52,6 +53,7 @@ class CudaJobState : public JobState {
   std::vector<std::vector<double>> sums;  // (n_passes, n_values)
   std::vector<DeviceFinding> findings;    // (n_inputs + 1)
   bool used_lerp = false;
+  const DataProblem* problem = nullptr;
 
   // Sums of a pass that a kernel writes into pinned memory; read when their event has come.
   struct PendingSums {

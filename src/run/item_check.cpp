@@ -5,6 +5,8 @@
 
 #include "src/base/text.h"
 
+#include "gpumerge/method.h"
+
 #include <fmt/format.h>
 
 #include <cstring>
@@ -44,7 +46,13 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
          .expected = "finite values only",
          .help = "the model is damaged or diverged in training; leave it out or repair it"});
   }
-  // A NaN that came in explains one that comes out.
+  // A NaN that came in explains one that comes out, and so do values that the method has no result for.
+  const DataProblem* problem = state.Problem();
+  if (found.empty() && problem != nullptr)
+    found.push_back({.code = ErrorCode::kNumSingular,
+                     .message = fmt::format("tensor \"{}\" cannot be merged by {}: {}", EscapeForTerminal(item.name),
+                                            Methods()[item.job.method].info->name, problem->message),
+                     .help = std::string(problem->help)});
   const std::optional<NonFinite> overflow = state.OutputOverflow();
   if (found.empty() && overflow)
     found.push_back({.code = ErrorCode::kNumOverflow,

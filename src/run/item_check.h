@@ -16,7 +16,7 @@ namespace gpumerge {
 // "element 70000 = [3, 16]"
 std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat);
 
-// Throws Error(NUM-NAN-IN) or Error(NUM-OVERFLOW) if the finished tensor has such values.
+// Throws Error(NUM-NAN-IN), Error(NUM-SINGULAR) or Error(NUM-OVERFLOW) if the finished tensor has such values.
 void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state);
 
 // Throws Error(MM-INTDIFF) unless the same part of every input of a copied tensor has the same bytes.

@@ -42,6 +42,7 @@ void ExpectSame(const TestJob& test, Backend& backend, uint64_t chunk_elems) {
     EXPECT_EQ(reference.state->OutputOverflow()->largest_finite, result.state->OutputOverflow()->largest_finite);
   }
   EXPECT_EQ(reference.state->UsedLerp(), result.state->UsedLerp());
+  EXPECT_EQ(reference.state->Problem() != nullptr, result.state->Problem() != nullptr);
 }
 
 class EveryMethod : public ::testing::TestWithParam<uint32_t> {};

@@ -55,6 +55,7 @@ inline void ExpectSame(const TestJob& test, const TestResult& expected, const Te
   EXPECT_EQ(Text(expected.state->OutputOverflow()), Text(found.state->OutputOverflow()))
       << Describe(test) << " " << what;
   EXPECT_EQ(expected.state->UsedLerp(), found.state->UsedLerp()) << Describe(test) << " " << what;
+  EXPECT_EQ(expected.state->Problem() != nullptr, found.state->Problem() != nullptr) << Describe(test) << " " << what;
 }
 
 inline TestResult Expected(const TestJob& test) {
