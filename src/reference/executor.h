@@ -72,7 +72,9 @@ class ReferenceExecutor {
     }
     const uint64_t group_elems = axis == GroupAxis::kRows ? job_.row_elems() : job_.column_elems();
     for (uint64_t group = 0; group < n_groups; ++group)
-      finish(sums[group].data(), group_elems, &group_values_[group * n_group_values_]);
+      if (const DataProblem* problem =
+              FinishGroup(finish, sums[group].data(), group_elems, &group_values_[group * n_group_values_]))
+        Fail(*problem);
   }
 
   template <class Element>
