@@ -171,6 +171,16 @@ ModelFiles OpenModel(const ModelLocation& location) {
   return model;
 }
 
+std::string ModelFiles::SidePath(std::string_view file_name) const {
+  const auto elsewhere = side_paths.find(file_name);
+  return elsewhere != side_paths.end() ? elsewhere->second : location.directory + "/" + std::string(file_name);
+}
+
+std::string ModelFiles::ReadSide(std::string_view file_name, uint64_t max_bytes) const {
+  const auto text = side_texts.find(file_name);
+  return text != side_texts.end() ? text->second : ReadSmallFile(SidePath(file_name), max_bytes);
+}
+
 const ModelTensor* ModelFiles::Find(std::string_view tensor_name) const {
   const auto at = std::lower_bound(tensors.begin(), tensors.end(), tensor_name,
                                    [](const ModelTensor& tensor, std::string_view name) { return tensor.name < name; });

@@ -10,6 +10,8 @@
 #include "gpumerge/error.h"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -60,7 +62,12 @@ struct ModelFiles {
   // Names, sorted, of the other regular files in the directory, which a merge may copy: no weights, no config.json, no
   // hidden files, nothing that a link takes from elsewhere (a warning says so).
   std::vector<std::string> side_files;
+  // Of a model that a merge has not written: where those lie that it would copy, and the contents of the others.
+  std::map<std::string, std::string, std::less<>> side_paths, side_texts;
   std::vector<Diagnostic> warnings;
+  std::string SidePath(std::string_view file_name) const;
+  // The contents of a side file. Throws Error(IN-EIO).
+  std::string ReadSide(std::string_view file_name, uint64_t max_bytes) const;
   const ModelTensor* Find(std::string_view tensor_name) const;  // nullptr: no such tensor
 };
 

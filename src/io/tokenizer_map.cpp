@@ -289,12 +289,11 @@ TokenizerMap ParseVocabJson(std::string_view vocab, const std::string& vocab_fil
 }
 
 std::optional<TokenizerMap> ReadTokenizerMap(const ModelFiles& model) {
-  const std::filesystem::path directory = model.location.directory;
   const auto has = [&](std::string_view name) {
     return std::find(model.side_files.begin(), model.side_files.end(), name) != model.side_files.end();
   };
-  const auto path = [&](std::string_view name) { return (directory / name).string(); };
-  const auto read = [&](std::string_view name) { return ReadSmallFile(path(name), kMaxTokenizerBytes); };
+  const auto path = [&](std::string_view name) { return model.SidePath(name); };
+  const auto read = [&](std::string_view name) { return model.ReadSide(name, kMaxTokenizerBytes); };
   if (has("tokenizer.json")) return ParseTokenizerJson(read("tokenizer.json"), path("tokenizer.json"));
   if (!has("vocab.json")) return std::nullopt;
   std::optional<std::string> added;

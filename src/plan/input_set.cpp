@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <tuple>
+#include <utility>
 
 namespace gpumerge {
 namespace {
@@ -24,19 +26,42 @@ std::string IdentityOf(const ModelLocation& location) {
   return error ? place : canonical.string();
 }
 
+JsonDocument ConfigOf(const ModelFiles& files, const std::string& reference) {
+  if (!files.config_json) {
+    throw Error({.code = ErrorCode::kConfigField,
+                 .message = fmt::format("the model \"{}\" has no config.json", reference),
+                 .where = files.location.directory,
+                 .found = "weights without a config.json",
+                 .expected = "a Hugging Face model directory",
+                 .help = "put the model's config.json beside its weights"});
+  }
+  JsonDocument config(*files.config_json, files.location.directory + "/config.json");
+  if (!config.GetRaw({})->starts_with('{')) {
+    throw Error({.code = ErrorCode::kConfigField,
+                 .message = fmt::format("the config.json of \"{}\" is not an object", reference),
+                 .where = config.file(),
+                 .found = config.GetRaw({})->substr(0, 40),
+                 .expected = "an object: {\"model_type\": ...}",
+                 .help = "put the model's own config.json beside its weights"});
+  }
+  return config;
+}
+
 // Finds and opens the models of a recipe, each once.
 class Opener {
  public:
-  Opener(const MergeConfig& config, const PlanOptions& options, std::vector<InputModel>* models)
-      : config_(config), options_(options), models_(*models) {}
+  Opener(const MergeConfig& config, const PlanOptions& options, const OpenStage& open_stage,
+         std::vector<InputModel>* models)
+      : config_(config), options_(options), open_stage_(open_stage), models_(*models) {}
 
   // The model's index, or nullopt when it cannot be had (the error is kept).
   std::optional<uint32_t> Open(const ModelRef& reference) {
     const std::string text = ReferenceText(reference);
-    const auto known = by_text_.find({text, reference.literal_path});
+    const std::tuple key{text, reference.literal_path, reference.is_stage};
+    const auto known = by_text_.find(key);
     if (known != by_text_.end()) return known->second;
     const std::optional<uint32_t> model = OpenNew(reference, text);
-    by_text_[{text, reference.literal_path}] = model;
+    by_text_[key] = model;
     return model;
   }
 
@@ -47,42 +72,35 @@ class Opener {
  private:
   std::optional<uint32_t> OpenNew(const ModelRef& reference, const std::string& text) {
     try {
+      if (reference.is_stage) {
+        const StageModel& stage = open_stage_(reference);
+        return Add({text, "document " + text, stage.number, stage.files, ConfigOf(stage.files, text), {}});
+      }
       const ModelLocation location = LocateModel(reference, options_.hub_cache, Where(config_, reference.at));
       const std::string identity = IdentityOf(location);
       const auto known = by_identity_.find(identity);
       if (known != by_identity_.end()) return known->second;
       ModelFiles files = OpenModel(location);
-      if (!files.config_json) {
-        throw Error({.code = ErrorCode::kConfigField,
-                     .message = fmt::format("the model \"{}\" has no config.json", text),
-                     .where = files.location.directory,
-                     .found = "weights without a config.json",
-                     .expected = "a Hugging Face model directory",
-                     .help = "put the model's config.json beside its weights"});
-      }
-      JsonDocument model_config(*files.config_json, files.location.directory + "/config.json");
-      if (!model_config.GetRaw({})->starts_with('{')) {
-        throw Error({.code = ErrorCode::kConfigField,
-                     .message = fmt::format("the config.json of \"{}\" is not an object", text),
-                     .where = model_config.file(),
-                     .found = model_config.GetRaw({})->substr(0, 40),
-                     .expected = "an object: {\"model_type\": ...}",
-                     .help = "put the model's own config.json beside its weights"});
-      }
-      models_.push_back({text, std::move(files), std::move(model_config), {}});
-      const auto index = static_cast<uint32_t>(models_.size() - 1);
+      JsonDocument model_config = ConfigOf(files, text);
+      const uint32_t index = Add({text, identity, {}, std::move(files), std::move(model_config), {}});
       by_identity_[identity] = index;
       return index;
     } catch (const Error& error) {
-      errors_.insert(errors_.end(), error.diagnostics().begin(), error.diagnostics().end());
+      for (const Diagnostic& problem : error.diagnostics()) AddOnce(problem, &errors_);
       return std::nullopt;
     }
   }
 
+  uint32_t Add(InputModel model) {
+    models_.push_back(std::move(model));
+    return static_cast<uint32_t>(models_.size() - 1);
+  }
+
   const MergeConfig& config_;
   const PlanOptions& options_;
+  const OpenStage& open_stage_;
   std::vector<InputModel>& models_;
-  std::map<std::pair<std::string, bool>, std::optional<uint32_t>> by_text_;
+  std::map<std::tuple<std::string, bool, bool>, std::optional<uint32_t>> by_text_;
   std::map<std::string, uint32_t> by_identity_;
   std::vector<Diagnostic> errors_;
 };
@@ -135,7 +153,7 @@ void PlaceBase(const MergeConfig& config, const MethodInfo& method, InputSet* in
                PlanFindings* findings) {
   if (!inputs->is_sliced && inputs->base && !FindSource(inputs->slices[0], *inputs->base))
     inputs->slices[0].sources.push_back({*inputs->base, 0, 0, nullptr, config.base_model->at});
-  if (method.base != BaseUse::kRequired) return;
+  if (method.base == BaseUse::kOrdinaryInput) return;
   for (size_t i = 0; i < inputs->slices.size(); ++i) {
     Slice& slice = inputs->slices[i];
     std::optional<uint32_t> base = inputs->base;
@@ -145,6 +163,7 @@ void PlaceBase(const MergeConfig& config, const MethodInfo& method, InputSet* in
       base = opener->Open(*reference);
       if (!base) continue;
     }
+    if (!base && method.base == BaseUse::kOptional) continue;
     if (!base) {
       findings->errors.push_back({.code = ErrorCode::kCfgMissing,
                                   .message = fmt::format("merge_method {} needs a base_model", method.name),
@@ -175,7 +194,7 @@ void CheckCounts(const MergeConfig& config, const InputSet& inputs, const Method
          .message = fmt::format("merge_method {} cannot merge this number of models", method.name),
          .where = Where(config, inputs.is_sliced ? slice.at : config.merge_method_at),
          .found = Plural(n_models, "model") + (base_counts ? ", base_model being one of them" : ""),
-         .expected = expected + (method.base == BaseUse::kRequired ? " besides base_model" : "")});
+         .expected = expected + (slice.base ? " besides base_model" : "")});
   }
 }
 
@@ -281,11 +300,11 @@ uint32_t ChooseTokenizer(const MergeConfig& config, const InputSet& inputs, Open
 }  // namespace
 
 InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const MethodInfo& method,
-                    PlanFindings* findings) {
+                    const OpenStage& open_stage, PlanFindings* findings) {
   CheckShape(config);
   InputSet inputs;
   inputs.is_sliced = !config.slices.empty();
-  Opener opener(config, options, &inputs.models);
+  Opener opener(config, options, open_stage, &inputs.models);
   OpenSlices(config, &opener, &inputs);
   inputs.donor = inputs.base.value_or(0);
   inputs.tokenizer = ChooseTokenizer(config, inputs, &opener, findings);

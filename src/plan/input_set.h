@@ -15,6 +15,7 @@
 #include "gpumerge/options.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,7 +23,9 @@
 namespace gpumerge {
 
 struct InputModel {
-  std::string reference;  // as written in the recipe
+  std::string reference;          // as written in the recipe
+  std::string identity;           // equal for equal places
+  std::optional<uint32_t> stage;  // what another document makes: its number among the documents planned
   ModelFiles files;
   JsonDocument config;  // config.json
   ModelLayout layout;
@@ -53,8 +56,16 @@ struct InputSet {
   std::vector<Slice> slices;       // exactly one, of all layers, for `models:`
 };
 
+// What a document of the recipe would write, as a model.
+struct StageModel {
+  uint32_t number = 0;
+  ModelFiles files;
+};
+// The document of that name. Throws Error when it cannot be merged itself.
+using OpenStage = std::function<const StageModel&(const ModelRef& reference)>;
+
 // Throws Error with everything wrong with the models' files; what is wrong with the recipe goes to findings.
 InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const MethodInfo& method,
-                    PlanFindings* findings);
+                    const OpenStage& open_stage, PlanFindings* findings);
 
 }  // namespace gpumerge

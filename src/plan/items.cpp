@@ -39,7 +39,7 @@ class ItemMaker {
     }
     item.job.method = method_index_;
     item.job.has_base = group.slice->base.has_value();
-    item.job.seed = config_.seed;
+    item.job.seed = config_.name.empty() ? config_.seed : config_.seed ^ NameHash(config_.name);
     item.job.name_hash = NameHash(group.name);
     std::optional<std::vector<JobParam>> params = params_.Resolve(group, order);
     if (!params) return std::nullopt;

@@ -33,7 +33,11 @@ template <size_t kCount>
 void CopyFiles(const ModelFiles& files, const std::array<std::string_view, kCount>& names, Plan* plan) {
   for (const std::string_view name : names) {
     if (std::find(files.side_files.begin(), files.side_files.end(), name) == files.side_files.end()) continue;
-    plan->copied_files.push_back({std::string(name), fmt::format("{}/{}", files.location.directory, name)});
+    const auto text = files.side_texts.find(name);
+    if (text != files.side_texts.end())
+      plan->text_files.push_back({text->first, text->second});
+    else
+      plan->copied_files.push_back({std::string(name), files.SidePath(name)});
   }
 }
 
@@ -42,7 +46,7 @@ std::string CardTitle(const Plan& plan) {
   std::string title = plan.method + " merge of ";
   std::vector<std::string> names;
   for (uint32_t i = 0; i < plan.models.size(); ++i)
-    if (plan.base != i || plan.models.size() == 1) names.push_back(plan.models[i].name);
+    if (!plan.models[i].stage && (plan.base != i || plan.models.size() == 1)) names.push_back(plan.models[i].name);
   return title + ListSome(names, 8);
 }
 
@@ -54,24 +58,25 @@ std::string MakeCard(const MethodInfo& method, const std::string& recipe, const 
   card.method_reference = method.reference;
   card.recipe_yaml = recipe;
   for (uint32_t i = 0; i < plan.models.size(); ++i)
-    card.models.push_back({plan.models[i].name, plan.models[i].is_hub, plan.base == i});
+    if (!plan.models[i].stage) card.models.push_back({plan.models[i].name, plan.models[i].is_hub, plan.base == i});
   return MakeModelCard(card);
 }
 
 }  // namespace
 
-void AddOutputFiles(const MergeConfig& config, const InputSet& inputs, const MethodInfo& method,
-                    std::string config_json, Plan* plan) {
-  const std::string recipe = EmitConfig(config);
+void AddModelFiles(const InputSet& inputs, std::string config_json, Plan* plan) {
   plan->text_files.push_back({"config.json", std::move(config_json)});
-  if (plan->shards.size() > 1) plan->text_files.push_back({"model.safetensors.index.json", MakeIndexJson(*plan)});
-  plan->text_files.push_back({std::string(kModelCardFile), MakeCard(method, recipe, *plan)});
-  plan->text_files.push_back({std::string(kRecipeFile), recipe});
-
   CopyFiles(inputs.models[inputs.tokenizer].files, kTokenizerFiles, plan);
   CopyFiles(inputs.models[inputs.donor].files, kDonorFiles, plan);
   std::sort(plan->copied_files.begin(), plan->copied_files.end(),
             [](const PlanCopiedFile& a, const PlanCopiedFile& b) { return a.file_name < b.file_name; });
+}
+
+void AddDocuments(const MergeConfig& config, const MethodInfo& method, Plan* plan) {
+  const std::string recipe = EmitConfig(config);
+  if (plan->shards.size() > 1) plan->text_files.push_back({"model.safetensors.index.json", MakeIndexJson(*plan)});
+  plan->text_files.push_back({std::string(kModelCardFile), MakeCard(method, recipe, *plan)});
+  plan->text_files.push_back({std::string(kRecipeFile), recipe});
 }
 
 }  // namespace gpumerge

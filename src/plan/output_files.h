@@ -20,8 +20,9 @@ namespace gpumerge {
 inline constexpr std::string_view kRecipeFile = "gpumerge_config.yaml";
 inline constexpr std::string_view kModelCardFile = "README.md";
 
-// Fills plan->text_files and plan->copied_files; the rest of the plan is complete.
-void AddOutputFiles(const MergeConfig& config, const InputSet& inputs, const MethodInfo& method,
-                    std::string config_json, Plan* plan);
+// What another merge would read as well: config.json, tokenizer and settings.
+void AddModelFiles(const InputSet& inputs, std::string config_json, Plan* plan);
+// Index, card and recipe; the rest of the plan is complete.
+void AddDocuments(const MergeConfig& config, const MethodInfo& method, Plan* plan);
 
 }  // namespace gpumerge

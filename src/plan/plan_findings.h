@@ -32,6 +32,13 @@ struct PlanFindings {
   }
 };
 
+// Documents of one recipe often find the same.
+inline void AddOnce(const Diagnostic& problem, std::vector<Diagnostic>* problems) {
+  for (const Diagnostic& known : *problems)
+    if (known.code == problem.code && known.message == problem.message && known.where == problem.where) return;
+  problems->push_back(problem);
+}
+
 inline std::string Where(const MergeConfig& config, Location at) { return FormatLocation(config.file, at); }
 
 // "a, b, c and 4 more".

@@ -1,11 +1,13 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a recipe to a Plan, step by step: open, match, check, lay out. Every step reports all it finds; nothing is read
+// From a recipe to a Plan, step by step: open, match, check, lay out; for a recipe of several documents once each.
+// Every step reports all it finds; nothing is read
 // but headers and small text files.
 #include "src/io/hub_cache.h"
 #include "src/io/output_dir.h"
 #include "src/plan/config_json.h"
+#include "src/plan/documents.h"
 #include "src/plan/groups.h"
 #include "src/plan/items.h"
 #include "src/plan/output_files.h"
@@ -19,6 +21,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <set>
+#include <utility>
 
 namespace gpumerge {
 namespace {
@@ -49,10 +54,8 @@ void ChooseOutput(const MergeConfig& config, const PlanOptions& options, Plan* p
   plan->output_dir = std::move(absolute);
 }
 
-void CheckOutput(const InputSet& inputs, const PlanOptions& options, const std::string& output_dir,
+void CheckOutput(const std::vector<std::string>& input_dirs, const PlanOptions& options, const std::string& output_dir,
                  PlanFindings* findings) {
-  std::vector<std::string> input_dirs;
-  for (const InputModel& model : inputs.models) input_dirs.push_back(model.files.location.directory);
   try {
     CheckOutputApart(output_dir, input_dirs);
     CheckOutputTarget(output_dir, options.overwrite);
@@ -100,7 +103,8 @@ void CheckNotEmpty(const InputSet& inputs, const std::vector<TensorGroup>& group
 void AddModels(const InputSet& inputs, Plan* plan) {
   for (const InputModel& model : inputs.models) {
     const ModelLocation& location = model.files.location;
-    plan->models.push_back({model.reference, location.directory, location.name, location.is_hub, location.how});
+    plan->models.push_back(
+        {model.reference, location.directory, location.name, location.is_hub, location.how, model.stage});
   }
   plan->donor = inputs.donor;
   plan->base = inputs.base;
@@ -112,8 +116,10 @@ void AddFiles(const InputSet& inputs, Plan* plan) {
   std::vector<std::vector<uint32_t>> number_of(inputs.models.size());
   for (size_t model = 0; model < inputs.models.size(); ++model)
     number_of[model].assign(inputs.models[model].files.files.size(), kUnused);
+  const auto is_file = [&](const PlanInput& input) { return !inputs.models[input.model].stage; };
   for (const PlanItem& item : plan->items)
-    for (const PlanInput& input : item.inputs) number_of[input.model][input.file] = 0;
+    for (const PlanInput& input : item.inputs)
+      if (is_file(input)) number_of[input.model][input.file] = 0;
 
   for (uint32_t model = 0; model < inputs.models.size(); ++model) {
     for (size_t i = 0; i < number_of[model].size(); ++i) {
@@ -125,43 +131,94 @@ void AddFiles(const InputSet& inputs, Plan* plan) {
     }
   }
   for (PlanItem& item : plan->items)
-    for (PlanInput& input : item.inputs) input.file = number_of[input.model][input.file];
+    for (PlanInput& input : item.inputs)
+      if (is_file(input)) input.file = number_of[input.model][input.file];
 }
+
+// Plans the output's document, and on the way every document that it reads.
+class DocumentPlanner {
+ public:
+  DocumentPlanner(const MergeConfig& recipe, const PlanOptions& options) : recipe_(recipe), options_(options) {}
+
+  Plan Run() {
+    PlannedDocument output = PlanDocument(recipe_, true);
+    LayOutShards(recipe_.shard_size_bytes.value_or(kDefaultShardBytes), &output.plan);
+    JoinStages(std::move(stages_), &output);
+    AddDocuments(recipe_, *MethodOf(recipe_).info, &output.plan);
+    return std::move(output.plan);
+  }
+
+ private:
+  PlannedDocument PlanDocument(const MergeConfig& config, bool is_output) {
+    const MethodRow& method = MethodOf(config);
+    PlanFindings findings;
+    const InputSet inputs = OpenInputs(
+        config, options_, *method.info,
+        [this](const ModelRef& reference) -> const StageModel& { return Open(reference); }, &findings);
+    for (const InputModel& model : inputs.models)
+      if (!model.stage) input_dirs_.push_back(model.files.location.directory);
+    findings.ThrowIfErrors();  // what follows would only repeat these in other words
+
+    PlannedDocument planned;
+    planned.name = config.name;
+    Plan& plan = planned.plan;
+    plan.method = method.info->name;
+    plan.seed = config.seed;
+    if (is_output) {
+      ChooseOutput(config, options_, &plan);
+      CheckOutput(input_dirs_, options_, plan.output_dir, &findings);
+    }
+    CheckGradients(config, inputs, &findings);
+    CompareConfigs(inputs, &findings);
+    const HeadPlan head = PlanHead(inputs, &findings);
+    const std::vector<TensorGroup> groups = MatchTensors(inputs, head, &findings);
+    plan.items = MakeItems(config, inputs, groups, method, &findings);
+    CheckNotEmpty(inputs, groups, &findings);
+    CheckVocabularies(inputs, &findings);
+    std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
+    if (options_.strict) {
+      findings.errors.insert(findings.errors.end(), findings.warnings.begin(), findings.warnings.end());
+      findings.warnings.clear();
+    }
+    findings.ThrowIfErrors();
+
+    plan.warnings = std::move(findings.warnings);
+    plan.notes = std::move(findings.notes);
+    AddModels(inputs, &plan);
+    AddFiles(inputs, &plan);
+    for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);
+    AddModelFiles(inputs, std::move(config_json), &plan);
+    return planned;
+  }
+
+  const StageModel& Open(const ModelRef& reference) {
+    const auto known = models_.find(reference.text);
+    if (known != models_.end()) return known->second;
+    const auto document = std::find_if(recipe_.stages.begin(), recipe_.stages.end(),
+                                       [&](const MergeConfig& stage) { return stage.name == reference.text; });
+    if (document == recipe_.stages.end() || !under_way_.insert(reference.text).second) {
+      throw Error({.code = ErrorCode::kYamlDocs,
+                   .message = fmt::format("the document '{}' {}", reference.text,
+                                          document == recipe_.stages.end() ? "does not exist" : "needs itself"),
+                   .where = Where(recipe_, reference.at)});
+    }
+    PlannedDocument planned = PlanDocument(*document, false);
+    under_way_.erase(reference.text);
+    StageModel model{static_cast<uint32_t>(stages_.size()), AsModel(planned)};
+    stages_.push_back(std::move(planned));
+    return models_.emplace(reference.text, std::move(model)).first->second;
+  }
+
+  const MergeConfig& recipe_;
+  const PlanOptions& options_;
+  std::vector<PlannedDocument> stages_;  // each after those that it reads
+  std::map<std::string, StageModel> models_;
+  std::set<std::string> under_way_;
+  std::vector<std::string> input_dirs_;
+};
 
 }  // namespace
 
-Plan PlanMerge(const MergeConfig& config, const PlanOptions& options) {
-  const MethodRow& method = MethodOf(config);
-  PlanFindings findings;
-  const InputSet inputs = OpenInputs(config, options, *method.info, &findings);
-  findings.ThrowIfErrors();  // what follows would only repeat these in other words
-
-  Plan plan;
-  plan.method = method.info->name;
-  plan.seed = config.seed;
-  ChooseOutput(config, options, &plan);
-  CheckOutput(inputs, options, plan.output_dir, &findings);
-  CheckGradients(config, inputs, &findings);
-  CompareConfigs(inputs, &findings);
-  const HeadPlan head = PlanHead(inputs, &findings);
-  const std::vector<TensorGroup> groups = MatchTensors(inputs, head, &findings);
-  plan.items = MakeItems(config, inputs, groups, method, &findings);
-  CheckNotEmpty(inputs, groups, &findings);
-  CheckVocabularies(inputs, &findings);
-  std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
-  if (options.strict) {
-    findings.errors.insert(findings.errors.end(), findings.warnings.begin(), findings.warnings.end());
-    findings.warnings.clear();
-  }
-  findings.ThrowIfErrors();
-
-  plan.warnings = std::move(findings.warnings);
-  plan.notes = std::move(findings.notes);
-  AddModels(inputs, &plan);
-  AddFiles(inputs, &plan);
-  LayOutShards(config.shard_size_bytes.value_or(kDefaultShardBytes), &plan);
-  AddOutputFiles(config, inputs, *method.info, std::move(config_json), &plan);
-  return plan;
-}
+Plan PlanMerge(const MergeConfig& config, const PlanOptions& options) { return DocumentPlanner(config, options).Run(); }
 
 }  // namespace gpumerge

@@ -24,7 +24,7 @@ bool HasFile(const ModelFiles& files, std::string_view name) {
 }
 
 std::string ReadSide(const ModelFiles& files, std::string_view name) {
-  return ReadSmallFile(fmt::format("{}/{}", files.location.directory, name), kMaxTokenizerBytes);
+  return files.ReadSide(name, kMaxTokenizerBytes);
 }
 
 bool SameFile(const ModelFiles& a, const ModelFiles& b, std::string_view name) {
