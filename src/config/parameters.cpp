@@ -5,12 +5,14 @@
 #include "src/config/parameters.h"
 
 #include "src/base/text.h"
+#include "src/config/resolve.h"
 #include "src/config/scalar.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <optional>
 #include <string>
 #include <utility>
@@ -40,6 +42,10 @@ std::optional<Scalar> ReadFloat(const YamlNode& node, const ParamSpec& spec, std
                                         .found = node.text,
                                         .expected = fmt::format("{} to {}", spec.min, spec.max),
                                         .help = fmt::format("'{}': {}", spec.name, spec.help)});
+    return std::nullopt;
+  }
+  if (spec.type == ParamType::kInt && *number != std::trunc(*number)) {
+    AddTypeError(node, what, "a whole number", fmt::format("'{}': {}", spec.name, spec.help), context.findings);
     return std::nullopt;
   }
   // The one parameter of interpolation: outside 0 to 1 it extrapolates, which is legal but rarely meant.
@@ -194,6 +200,27 @@ void WarnOfEmptyList(const Setting& setting, RecipeContext& context) {
                    .help = "give it a value, or remove it"});
 }
 
+// `preset:` beside the parameters. Nothing is added when it is refused.
+void ReadPreset(const YamlKey& key, const YamlNode& node, RecipeLevel level, Settings* settings,
+                RecipeContext& context) {
+  if (IsModelLevel(level)) {
+    context.findings.AddError(key.at, {.code = ErrorCode::kCfgParam,
+                                       .message = "'preset' is for all models and cannot be set for one",
+                                       .help = "move it to the top-level 'parameters:'"});
+    return;
+  }
+  const std::optional<std::string> name = ReadText(node, "key 'preset'", context.findings);
+  if (!name) return;
+  std::vector<std::string_view> names;
+  for (const Preset& preset : context.method->presets) names.push_back(preset.name);
+  if (std::find(names.begin(), names.end(), *name) == names.end()) {
+    AddChoiceError(node, fmt::format("preset of method '{}'", context.method->name), "one of " + JoinNames(names),
+                   NearestName(*name, names), context.findings);
+    return;
+  }
+  settings->push_back({std::string(kPresetKey), key.at, {{{}, {}, {Scalar{*name, node.at}}}}});
+}
+
 }  // namespace
 
 Settings ReadParameters(YamlNode& owner, RecipeLevel level, RecipeContext& context) {
@@ -202,6 +229,10 @@ Settings ReadParameters(YamlNode& owner, RecipeLevel level, RecipeContext& conte
   if (map == nullptr || !ExpectMap(*map, "key 'parameters'", context)) return settings;
   for (size_t i = 0; i < map->keys.size(); ++i) {
     const YamlKey& key = map->keys[i];
+    if (key.text == kPresetKey && context.method != nullptr && !context.method->presets.empty()) {
+      ReadPreset(key, map->items[i], level, &settings, context);
+      continue;
+    }
     const ParamSpec* spec = context.method != nullptr ? FindParam(*context.method, key.text) : nullptr;
     if (context.method != nullptr && spec == nullptr) {
       spec = ReportParameter(key, *context.method, context);

@@ -5,6 +5,7 @@
 // match) is the plan's business.
 #include "src/config/model_reference.h"
 #include "src/config/recipe.h"
+#include "src/config/resolve.h"
 
 #include <fmt/format.h>
 
@@ -65,6 +66,13 @@ class RecipeChecker {
   }
 
   bool NeedsBase() const { return context_.method->base == BaseUse::kRequired; }
+  // Whether a configured base_model is the method's base, not one more input.
+  bool HasBaseRole() const { return context_.method->base != BaseUse::kOrdinaryInput; }
+
+  bool HasPresetValue(const Settings* settings, std::string_view name) const {
+    const Preset* preset = settings != nullptr ? FindPreset(*settings, context_.method->presets) : nullptr;
+    return preset != nullptr && PresetValueOf(*preset, name).has_value();
+  }
 
   std::vector<Group> MakeGroups() const {
     std::vector<Group> groups;
@@ -104,8 +112,8 @@ class RecipeChecker {
     const auto is_base = [&](const Input& input) { return group.base != nullptr && input.identity == base_identity; };
     const auto listed_base = std::find_if(group.inputs.begin(), group.inputs.end(), is_base);
     const bool base_is_listed = listed_base != group.inputs.end();
-    const bool slice_lacks_base = NeedsBase() && group.is_slice && group.base != nullptr && !base_is_listed;
-    if (NeedsBase()) {
+    const bool slice_lacks_base = HasBaseRole() && group.is_slice && group.base != nullptr && !base_is_listed;
+    if (HasBaseRole()) {
       if (slice_lacks_base) {
         Add(group.at, ErrorCode::kCfgMissing,
             fmt::format("base_model {} is not among the sources of this slice", DescribeModel(*group.base)),
@@ -146,7 +154,7 @@ class RecipeChecker {
     const std::string wanted = method.min_models == method.max_models ? fmt::format("exactly {}", method.min_models)
                                : n < method.min_models                ? fmt::format("at least {}", method.min_models)
                                                                       : fmt::format("at most {}", method.max_models);
-    const char* besides = NeedsBase() ? " besides the base" : "";
+    const char* besides = HasBaseRole() && (NeedsBase() || group.base != nullptr) ? " besides the base" : "";
     const std::string place = group.is_slice ? "this slice has" : "there are";
     Diagnostic diagnostic{.code = ErrorCode::kCfgRange,
                           .message = fmt::format("method '{}' merges {} model{}{}, but {} {}", method.name, wanted,
@@ -155,8 +163,8 @@ class RecipeChecker {
                           .expected = wanted};
     if (group.base != nullptr && !base_is_listed) {
       const std::string base = DescribeModel(*group.base);
-      if (NeedsBase()) diagnostic.help = fmt::format("base_model {} is none of those listed", base);
-      if (!NeedsBase() && !group.is_slice)
+      if (HasBaseRole()) diagnostic.help = fmt::format("base_model {} is none of those listed", base);
+      if (!HasBaseRole() && !group.is_slice)
         diagnostic.help =
             fmt::format("base_model {} is one more input of '{}'; remove it, or list fewer models", base, method.name);
     }
@@ -164,8 +172,9 @@ class RecipeChecker {
   }
 
   void CheckRequired(const ParamSpec& spec, const Group& group) {
-    if (spec.default_value || HasValue(&config_.parameters, spec.name) || HasValue(group.slice_parameters, spec.name))
-      return;
+    for (const Settings* level : {&config_.parameters, group.slice_parameters})
+      if (HasValue(level, spec.name) || HasPresetValue(level, spec.name)) return;
+    if (spec.default_value) return;
     if (std::find(context_.misplaced.begin(), context_.misplaced.end(), spec.name) != context_.misplaced.end()) return;
     const std::string_view method = context_.method->name;
     if (spec.scope == ParamScope::kShared) {
@@ -210,7 +219,7 @@ class RecipeChecker {
   }
 
   void CheckBaseGiven() {
-    if (!NeedsBase()) {
+    if (!HasBaseRole()) {
       for (const SliceEntry& slice : config_.slices) {
         if (!slice.base_model) continue;
         context_.findings.AddWarning(
@@ -221,7 +230,7 @@ class RecipeChecker {
       }
       return;
     }
-    if (config_.base_model) return;
+    if (config_.base_model || !NeedsBase()) return;
     const bool every_slice_has_one =
         !config_.slices.empty() && std::all_of(config_.slices.begin(), config_.slices.end(),
                                                [](const SliceEntry& slice) { return slice.base_model.has_value(); });

@@ -113,7 +113,30 @@ std::optional<double> ResolveParameter(const ParamSpec& spec, const ResolveLevel
     }
     if (resolved && use == nullptr) break;
   }
-  return resolved ? resolved : spec.default_value;
+  if (resolved) return resolved;
+  for (const Settings* level : levels.levels) {
+    const Preset* preset = level != nullptr ? FindPreset(*level, levels.presets) : nullptr;
+    if (preset == nullptr) continue;
+    if (const std::optional<double> value = PresetValueOf(*preset, spec.name)) return value;
+  }
+  return spec.default_value;
+}
+
+const Preset* FindPreset(const Settings& settings, std::span<const Preset> presets) {
+  for (const Setting& setting : settings) {
+    if (setting.name != kPresetKey || setting.conditions.empty() || setting.conditions[0].values.empty()) continue;
+    const auto* name = std::get_if<std::string>(&setting.conditions[0].values[0].value);
+    const auto found = std::find_if(presets.begin(), presets.end(),
+                                    [&](const Preset& preset) { return name != nullptr && preset.name == *name; });
+    if (found != presets.end()) return &*found;
+  }
+  return nullptr;
+}
+
+std::optional<double> PresetValueOf(const Preset& preset, std::string_view param) {
+  for (const PresetValue& value : preset.values)
+    if (value.param == param) return value.value;
+  return std::nullopt;
 }
 
 bool FilterMatches(std::string_view filter, std::string_view tensor_name) {

@@ -5,6 +5,7 @@
 #include "src/plan/params.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace gpumerge {
 namespace {
@@ -48,18 +49,28 @@ std::optional<std::vector<JobParam>> ParamResolver::Resolve(const TensorGroup& g
 }
 
 std::optional<double> ParamResolver::ResolveShared(const ParamSpec& spec, const TensorGroup& group) {
-  const ResolveLevels levels{{group.slice->parameters, &config_.parameters, nullptr}};
+  const ResolveLevels levels{{group.slice->parameters, &config_.parameters}, method_.presets};
   const std::optional<double> value = ResolveParameter(spec, levels, {group.name, group.t}, &filter_use_);
   if (!value) NoteMissing(spec, kShared, group);
-  return value;
+  return Whole(spec, value, group);
 }
 
 std::optional<double> ParamResolver::ResolveForInput(const ParamSpec& spec, const TensorGroup& group,
                                                      const GroupInput& input) {
-  const ResolveLevels levels{{input.source->parameters, group.slice->parameters, &config_.parameters}};
+  const ResolveLevels levels{{input.source->parameters, group.slice->parameters, &config_.parameters}, method_.presets};
   const std::optional<double> value = ResolveParameter(spec, levels, {*input.filter_name, group.t}, &filter_use_);
   if (!value) NoteMissing(spec, input.source->model, group);
-  return value;
+  return Whole(spec, value, group);
+}
+
+// A gradient of whole numbers must hit whole numbers; near ones are a matter of rounding.
+std::optional<double> ParamResolver::Whole(const ParamSpec& spec, std::optional<double> value,
+                                           const TensorGroup& group) {
+  if (spec.type != ParamType::kInt || !value) return value;
+  const double whole = std::round(*value);
+  if (std::abs(*value - whole) > 1e-9 * std::max(1.0, std::abs(whole)))
+    fractions_.try_emplace(spec.name, Fraction{group.name, *value});
+  return whole;
 }
 
 void ParamResolver::NoteMissing(const ParamSpec& spec, int64_t model, const TensorGroup& group) {
@@ -96,6 +107,15 @@ void ParamResolver::ReportMissing(PlanFindings* findings) const {
 
 void ParamResolver::Report(PlanFindings* findings) const {
   ReportMissing(findings);
+  for (const auto& [param, fraction] : fractions_) {
+    findings->errors.push_back(
+        {.code = ErrorCode::kCfgRange,
+         .message = fmt::format("the gradient of {} is no whole number at tensor \"{}\"", param, fraction.tensor),
+         .where = config_.file,
+         .found = fmt::format("{}", fraction.value),
+         .expected = "a whole number at every layer",
+         .help = "give one value, or as many as the slice has layers"});
+  }
   for (Diagnostic& warning : UnusedFilterWarnings(config_, filter_use_))
     findings->warnings.push_back(std::move(warning));
 }

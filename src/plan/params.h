@@ -38,8 +38,14 @@ class ParamResolver {
     uint64_t n_tensors = 0;
   };
 
+  struct Fraction {
+    std::string tensor;
+    double value = 0;
+  };
+
   std::optional<double> ResolveShared(const ParamSpec& spec, const TensorGroup& group);
   std::optional<double> ResolveForInput(const ParamSpec& spec, const TensorGroup& group, const GroupInput& input);
+  std::optional<double> Whole(const ParamSpec& spec, std::optional<double> value, const TensorGroup& group);
   void NoteMissing(const ParamSpec& spec, int64_t model, const TensorGroup& group);
   void ReportMissing(PlanFindings* findings) const;
 
@@ -47,6 +53,7 @@ class ParamResolver {
   const InputSet& inputs_;
   const MethodInfo& method_;
   FilterUse filter_use_;
+  std::map<std::string_view, Fraction> fractions_;                   // by parameter: the first tensor
   std::map<std::pair<std::string_view, int64_t>, Missing> missing_;  // by parameter and model (-1: shared)
 };
 

@@ -37,7 +37,7 @@ void CheckValues(const ParamSpec& spec, const std::vector<double>& values) {
 void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
   if (job.method >= Methods().size()) throw BadCall(fmt::format("there is no method number {}", job.method));
   const MethodInfo& info = *Methods()[job.method].info;
-  if (job.has_base != (info.base == BaseUse::kRequired))
+  if (info.base != BaseUse::kOptional && job.has_base != (info.base == BaseUse::kRequired))
     throw BadCall(fmt::format("{} {} a base as its first input", info.name, job.has_base ? "does not take" : "needs"));
   if (inputs.size() != job.inputs.size())
     throw BadCall(fmt::format("{} tensors were given for {} inputs", inputs.size(), job.inputs.size()));

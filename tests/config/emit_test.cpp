@@ -209,6 +209,7 @@ double ArbitraryNumber(const ParamSpec& spec) {
 }
 
 Scalar ArbitraryScalar(const ParamSpec& spec) {
+  if (spec.type == ParamType::kInt) return {std::clamp(std::trunc(ArbitraryNumber(spec)), spec.min, spec.max), {}};
   if (spec.type == ParamType::kFloat) return {ArbitraryNumber(spec), {}};
   if (spec.type == ParamType::kBool) return {*rc::gen::arbitrary<bool>(), {}};
   const auto choice = *rc::gen::inRange<size_t>(0, spec.choices.size());
@@ -246,7 +247,7 @@ MergeConfig ArbitraryConfig() {
   const uint32_t n_models = *rc::gen::inRange(method.min_models, std::min(method.max_models, 4u) + 1);
   const bool has_slices = *rc::gen::arbitrary<bool>();
   std::vector<ModelRef> models;
-  if (method.base == BaseUse::kRequired) {
+  if (method.base == BaseUse::kRequired || (method.base == BaseUse::kOptional && *rc::gen::arbitrary<bool>())) {
     config.base_model = ArbitraryModel(100);
     if (has_slices) models.push_back(*config.base_model);
   }

@@ -79,7 +79,8 @@ TestJob JobOfCase(const fs::path& folder, const json& text) {
   TestJob test;
   MergeJob& job = test.job;
   job.method = MethodNumber(method);
-  job.has_base = info.base == BaseUse::kRequired;
+  job.has_base =
+      info.base == BaseUse::kRequired || (info.base == BaseUse::kOptional && text.at("has_base").get<bool>());
   job.shape = text.at("shape").get<std::vector<uint64_t>>();
   job.n_elems = 1;
   for (const uint64_t extent : job.shape) job.n_elems *= extent;

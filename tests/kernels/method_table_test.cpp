@@ -20,7 +20,7 @@ using namespace testing;  // NOLINT: the test support's names
 std::string ParamsOf(std::string_view method) {
   std::ostringstream text;
   for (const ParamSpec& param : FindMethod(method)->info->params) {
-    constexpr const char* kTypes[] = {"float", "bool", "choice"};
+    constexpr const char* kTypes[] = {"float", "int", "bool", "choice"};
     constexpr const char* kScopes[] = {"", "/model", "/input"};
     text << param.name << " " << kTypes[static_cast<int>(param.type)] << kScopes[static_cast<int>(param.scope)];
     if (!param.default_value)
@@ -29,7 +29,7 @@ std::string ParamsOf(std::string_view method) {
       text << " = " << param.choices[static_cast<size_t>(*param.default_value)];
     else
       text << " = " << *param.default_value;
-    if (param.type == ParamType::kFloat) text << " [" << param.min << ", " << param.max << "]";
+    if (IsNumber(param.type)) text << " [" << param.min << ", " << param.max << "]";
     text << (param.effect == ParamEffect::kNone ? " ignored; " : "; ");
   }
   return text.str();
@@ -41,21 +41,28 @@ TEST(MethodTable, Parameters) {
   EXPECT_EQ(ParamsOf("slerp"), "t float required [-1e+06, 1e+06]; ");
   const std::string weight = "weight float/model required [-1e+30, 1e+30]; ",
                     density = "density float/model = 1 [0, 1]; ",
-                    rest = "lambda float = 1 [-1e+30, 1e+30]; int8_mask bool = 0 ignored; ";
+                    rest = "lambda float = 1 [-1e+30, 1e+30]; int8_mask bool = 0 ignored; ",
+                    trim = "trim_scope choice = tensor; tie_break choice = lowest_index; ",
+                    election =
+                        "sign choice = sum; zero_sign choice = plus; elect_on choice = weighted; "
+                        "divide_by choice = weights; ";
   EXPECT_EQ(ParamsOf("task_arithmetic"), weight +
                                              "density float/model = 1 [0, 1] ignored; normalize bool = 0; "
                                              "rescale choice = false ignored; " +
                                              rest);
-  EXPECT_EQ(ParamsOf("ties"), weight + density + "normalize bool = 1; rescale choice = false; " + rest);
+  EXPECT_EQ(ParamsOf("ties"),
+            weight + density + "normalize bool = 1; rescale choice = false; " + rest + trim + election);
   EXPECT_EQ(ParamsOf("dare_linear"), weight + density + "normalize bool = 0; rescale choice = true; " + rest);
-  EXPECT_EQ(ParamsOf("dare_ties"), weight + density + "normalize bool = 0; rescale choice = true; " + rest);
+  EXPECT_EQ(ParamsOf("dare_ties"), weight + density + "normalize bool = 0; rescale choice = true; " + rest + election);
 }
 
 TEST(MethodTable, Inputs) {
   const auto inputs = [](std::string_view method) {
     const MethodInfo& info = *FindMethod(method)->info;
-    return std::string(info.base == BaseUse::kRequired ? "base and " : "") + std::to_string(info.min_models) + " to " +
-           std::to_string(info.max_models);
+    return std::string(info.base == BaseUse::kRequired   ? "base and "
+                       : info.base == BaseUse::kOptional ? "perhaps a base and "
+                                                         : "") +
+           std::to_string(info.min_models) + " to " + std::to_string(info.max_models);
   };
   EXPECT_EQ(inputs("linear"), "1 to 64");
   EXPECT_EQ(inputs("passthrough"), "1 to 1");
@@ -88,7 +95,7 @@ TEST(MethodTable, EveryMethodDescribesItself) {
     for (const ParamSpec& param : info.params) {
       EXPECT_TRUE(names.insert(param.name).second) << info.name << " has two " << param.name;
       EXPECT_FALSE(param.help.empty()) << info.name << "." << param.name;
-      if (param.type == ParamType::kFloat) {
+      if (IsNumber(param.type)) {
         EXPECT_LT(param.min, param.max) << param.name;
         EXPECT_TRUE(!param.default_value || (*param.default_value >= param.min && *param.default_value <= param.max));
       }
@@ -98,6 +105,65 @@ TEST(MethodTable, EveryMethodDescribesItself) {
       }
     }
   }
+}
+
+TEST(MethodTable, PresetsNameParametersOfTheirMethod) {
+  for (const MethodRow& row : Methods()) {
+    std::set<std::string_view> names;
+    for (const Preset& preset : row.info->presets) {
+      EXPECT_TRUE(names.insert(preset.name).second) << row.info->name << " has two presets " << preset.name;
+      EXPECT_FALSE(preset.help.empty() || preset.values.empty()) << row.info->name << " " << preset.name;
+      std::set<std::string_view> params;
+      for (const PresetValue& value : preset.values) {
+        EXPECT_TRUE(params.insert(value.param).second) << preset.name << " sets " << value.param << " twice";
+        const auto found = std::find_if(row.info->params.begin(), row.info->params.end(),
+                                        [&](const ParamSpec& param) { return param.name == value.param; });
+        ASSERT_NE(found, row.info->params.end()) << row.info->name << " " << preset.name << ": " << value.param;
+        if (found->type == ParamType::kChoice)
+          EXPECT_LT(static_cast<size_t>(value.value), found->choices.size()) << value.param;
+        else if (found->type == ParamType::kBool)
+          EXPECT_TRUE(value.value == 0 || value.value == 1) << value.param;
+        else
+          EXPECT_TRUE(value.value >= found->min && value.value <= found->max) << value.param;
+      }
+    }
+  }
+}
+
+// What a preset sets, in words.
+std::string PresetOf(std::string_view method, std::string_view name) {
+  std::ostringstream text;
+  const MethodInfo& info = *FindMethod(method)->info;
+  for (const Preset& preset : info.presets) {
+    if (preset.name != name) continue;
+    for (const PresetValue& value : preset.values) {
+      for (const ParamSpec& param : info.params) {
+        if (param.name != value.param) continue;
+        text << param.name << " ";
+        if (param.type == ParamType::kChoice)
+          text << param.choices[static_cast<size_t>(value.value)] << "; ";
+        else
+          text << value.value << "; ";
+      }
+    }
+  }
+  return text.str();
+}
+
+TEST(MethodTable, PresetsOfTheTaskVectorFamily) {
+  EXPECT_EQ(PresetOf("ties", "mergekit"),
+            "normalize 1; rescale false; trim_scope tensor; tie_break lowest_index; sign sum; zero_sign plus; "
+            "elect_on weighted; divide_by weights; ");
+  EXPECT_EQ(PresetOf("ties", "paper"),
+            "normalize 1; rescale false; trim_scope model; tie_break keep_all; sign sum; zero_sign majority; "
+            "elect_on raw; divide_by count; ");
+  EXPECT_EQ(PresetOf("ties", "peft"),
+            "normalize 1; rescale false; trim_scope tensor; tie_break lowest_index; sign sum; zero_sign plus; "
+            "elect_on raw; divide_by count; ");
+  EXPECT_EQ(PresetOf("dare_ties", "mergekit"),
+            "normalize 0; rescale l1; sign sum; zero_sign plus; elect_on weighted; divide_by weights; ");
+  EXPECT_EQ(PresetOf("dare_linear", "mergekit"), "normalize 0; rescale l1; ");
+  EXPECT_EQ(PresetOf("dare_linear", "paper"), "normalize 0; rescale true; ");
 }
 
 TEST(MergeJob, ParametersByName) {

@@ -8,6 +8,7 @@
 #include "gpumerge/backend.h"
 #include "gpumerge/method.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -59,9 +60,11 @@ inline float TestValue(std::mt19937_64& random, float scale) {
 inline double TestParam(const ParamSpec& spec, std::mt19937_64& random, uint32_t variant) {
   if (spec.type == ParamType::kBool) return static_cast<double>(variant % 2);
   if (spec.type == ParamType::kChoice) return static_cast<double>(variant % spec.choices.size());
+  if (spec.type == ParamType::kInt)
+    return std::min(spec.min + static_cast<double>((variant + random() % 2) % 4), spec.max);
   const double densities[] = {0.5, 0.3, 0.01, 1.0, 0.0, 0.77};
-  if (spec.max <= 1) return densities[(variant + random() % 2) % 6];
-  return 0.1 + static_cast<double>(random() % 1000) / 700.0;
+  if (spec.max <= 1) return std::clamp(densities[(variant + random() % 2) % 6], spec.min, spec.max);
+  return std::clamp(0.1 + static_cast<double>(random() % 1000) / 700.0, spec.min, spec.max);
 }
 
 inline TestJob MakeTestJob(uint32_t method, uint32_t n_models, uint64_t n_elems, const std::vector<DType>& dtypes,
@@ -71,7 +74,7 @@ inline TestJob MakeTestJob(uint32_t method, uint32_t n_models, uint64_t n_elems,
   TestJob test;
   MergeJob& job = test.job;
   job.method = method;
-  job.has_base = info.base == BaseUse::kRequired;
+  job.has_base = info.base == BaseUse::kRequired || (info.base == BaseUse::kOptional && variant / 2 % 2 == 0);
   n_models = std::min(std::max(n_models, info.min_models), info.max_models);
   for (uint32_t i = 0; i < n_models + (job.has_base ? 1 : 0); ++i)
     job.inputs.push_back({dtypes[i % dtypes.size()], i - (job.has_base && i > 0 ? 1u : 0u)});

@@ -29,6 +29,7 @@ struct JobSpec {
   uint64_t seed = 0;
   uint64_t name_hash = 0;
   std::vector<uint32_t> model_indices{};  // (n_models); empty: 0, 1, 2, ...
+  bool with_base = false;                 // where the method's base is optional: inputs[0] is one
 };
 
 inline uint32_t MethodNumber(std::string_view name) {
@@ -86,7 +87,7 @@ inline TestJob MakeJob(const JobSpec& spec) {
   MergeJob& job = test.job;
   job.method = MethodNumber(spec.method);
   const MethodInfo& info = *Methods()[job.method].info;
-  job.has_base = info.base == BaseUse::kRequired;
+  job.has_base = info.base == BaseUse::kRequired || (info.base == BaseUse::kOptional && spec.with_base);
   for (size_t i = 0; i < spec.inputs.size(); ++i) {
     const DType dtype = spec.dtypes.empty() ? DType::kF32 : spec.dtypes[i % spec.dtypes.size()];
     const uint32_t place = static_cast<uint32_t>(i) - (job.has_base && i > 0 ? 1u : 0u);
