@@ -10,9 +10,10 @@ import gm_numpy  # noqa: F401
 import gm_safetensors
 import numpy as np
 
-from goldens import contract, paper
+from goldens import contract, contract_core, paper
 
-NO_BASE = ("linear", "passthrough")
+NO_BASE = ("linear", "passthrough", "karcher")
+BASE_WHEN_GIVEN = ("nuslerp", "multislerp")
 DEFAULT_TENSOR = "model.layers.0.mlp.up_proj.weight"
 
 # How far gpumerge may be from an oracle that does not promise the same bits: units of 2^-24 times the largest magnitude
@@ -48,6 +49,7 @@ class Case:
     seed: int = 0
     tensor_name: str = DEFAULT_TENSOR
     model_indices: list = None
+    with_base: bool = False  # for a method that can do without
     oracle: str = "contract"
     abs_tolerance: float = None  # overrides the table
     expected: np.ndarray = field(default=None, repr=False)  # flat; float32 or float64
@@ -60,7 +62,7 @@ class Case:
 
     @property
     def has_base(self):
-        return self.method not in NO_BASE
+        return self.with_base if self.method in BASE_WHEN_GIVEN else self.method not in NO_BASE
 
     @property
     def folder(self):
@@ -73,14 +75,15 @@ class Case:
         """Raw bytes in out_dtype, or None when it is an error."""
         try:
             result = contract.merge(self.method, self.widened(), self.params, self.seed, self.tensor_name,
-                                    self.model_indices)
-        except contract.ZeroSum:
+                                    self.model_indices, self.shape, self.has_base)
+        except contract_core.Refused:
             return None
         return gm_safetensors.narrow(result, self.out_dtype)
 
     def paper_result(self):
         params = contract.resolve(self.method, self.params, len(self.model_indices))
-        return paper.merge(self.method, self.widened(), params, self.seed, self.tensor_name, self.model_indices)
+        return paper.merge(self.method, self.widened(), params, self.seed, self.tensor_name, self.model_indices,
+                           self.shape, self.has_base)
 
     def set_tolerance(self):
         if self.oracle == "contract":

@@ -12,6 +12,13 @@ from goldens.randomness import Noise
 # Flat sizes and shapes around what kernels cut by: lanes, blocks, rows, quads of random words.
 SHAPES = [(1,), (2,), (63,), (64,), (65,), (100,), (1000,), (4097,), (8, 9), (33, 65), (2, 3, 5), (),
           (4, 0)]
+# The same for methods whose cutting is not their own.
+FEW_SHAPES = [(1,), (2,), (65,), (8, 9), (9, 1), (1, 33), (2, 3, 5), (), (4, 0), (4099,)]
+
+
+def shape_name(shape):
+    return "shape_" + ("x".join(map(str, shape)) or "scalar")
+
 
 # Values that a kernel might get wrong; each is exact in float32.
 ODD_VALUES = [0.0, -0.0, 1e-40, -1e-40, 2.0**-149, -(2.0**-149), 2.0**-126, 1.0, -1.0, 1 + 2.0**-23, 1e30, -1e30,

@@ -4,14 +4,16 @@
 
 linear: Model Soups (Wortsman et al. 2022). slerp: Shoemake 1985. task_arithmetic: Ilharco et al. 2023. ties: Yadav et
 al. 2023, with weights in vote and mean and a trim per tensor. dare: Yu et al. 2024, on top of task arithmetic or of
-TIES. Sums over a tensor are exact (math.fsum). Only the random words of DARE come from elsewhere.
+TIES. breadcrumbs: Davari and Belilovsky 2023, over the tensor instead of a row. della: Deep et al. 2024. Sums over a
+tensor are exact (math.fsum). Only the random words of DARE and DELLA come from elsewhere. The other methods are in
+paper_geometry.py.
 """
 import math
 
 import gm_numpy  # noqa: F401
 import numpy as np
 
-from goldens import randomness
+from goldens import paper_geometry, randomness
 
 
 def linear(xs, p):
@@ -36,21 +38,51 @@ def passthrough(xs, p):
     return [scale * v for v in xs[0]]
 
 
-def _trim(vector, density):
-    """TIES step 1: zero all but the largest; equal ones by position."""
-    if density >= 1:
-        return vector
+def _ranks(vector):
+    """Positions by rising magnitude; equal ones by position."""
+    return sorted(range(len(vector)), key=lambda i: (abs(vector[i]), i))
+
+
+def _trim(vector, density, p, _words):
+    """TIES step 1: zero all but the largest; equal ones by position, or all of them."""
     order = sorted(range(len(vector)), key=lambda i: (-abs(vector[i]), i))
     kept = set(order[:max(1, int(density * len(vector)))])
+    if p.get("tie_break") == "keep_all" and kept:
+        smallest = min(abs(vector[i]) for i in kept)
+        kept = {i for i in order if abs(vector[i]) >= smallest}
     return [v if i in kept else 0.0 for i, v in enumerate(vector)]
 
 
-def _drop(vector, density, words):
+def _drop(vector, density, _p, words):
     """DARE step 1: keep an element when its uniform number lies below the density."""
-    return [v if density >= 1 or word < density * 2**32 else 0.0 for v, word in zip(vector, words)]
+    return [v if word < density * 2**32 else 0.0 for v, word in zip(vector, words)]
 
 
-def _rescale(vector, sparse, rule, density):
+def _middle(vector, density, p, _words):
+    """Breadcrumbs: drop the gamma largest, keep the density next ones; when these are too few, larger ones as well."""
+    n, keep = len(vector), max(1, int(density * len(vector)))
+    first = max(0, n - keep - int(p["gamma"] * n))
+    kept = set(_ranks(vector)[first:first + keep])
+    return [v if i in kept else 0.0 for i, v in enumerate(vector)]
+
+
+def _keep_chances(vector, density, p):
+    """DELLA: from density - epsilon for a row's smallest to density + epsilon for its largest."""
+    chances, row = [], p["row"]
+    for begin in range(0, len(vector), max(row, 1)):
+        part = [0.0] * row
+        for rank, i in enumerate(_ranks(vector[begin:begin + row])):
+            part[i] = density - p["epsilon"] + rank / (row - 1) * 2 * p["epsilon"] if row > 1 else density
+        chances += part
+    return chances
+
+
+def _magprune(vector, density, p, words):
+    return [v if word < chance * 2**32 else 0.0
+            for v, word, chance in zip(vector, words, _keep_chances(vector, density, p))]
+
+
+def _rescale(vector, sparse, rule, density, p, sparsifier):
     def norm(values):
         if rule == "l1":
             return math.fsum(abs(v) for v in values)
@@ -58,50 +90,83 @@ def _rescale(vector, sparse, rule, density):
             return math.sqrt(math.fsum(v * v for v in values))
         return max((abs(v) for v in values), default=0.0)
 
-    if rule is False or density >= 1:
+    if rule is False:
         return sparse
+    if rule == "inv_density" and sparsifier == "magprune":
+        return [v / chance for v, chance in zip(sparse, _keep_chances(vector, density, p))]
     factor = 1 / density if rule == "inv_density" else norm(vector) / norm(sparse)
     return [factor * v for v in sparse]
 
 
-def _elect_and_join(column, weights, normalize):
-    """TIES steps 2 and 3 for one element: the weighted vote, then the (weighted mean of the) terms that agree."""
-    sign = 1 if math.fsum(column) >= 0 else -1
-    agreeing = [(v, w) for v, w in zip(column, weights) if v * sign > 0]
-    total, divisor = math.fsum(v for v, _ in agreeing), math.fsum(w for _, w in agreeing)
-    return total / divisor if normalize and divisor != 0 else total
+def _sign(number):
+    return (number > 0) - (number < 0)
 
 
-def task_vectors(xs, p, sparsifier, elect, words_of):
-    base, deltas = xs[0], []
+def _vote(column, p):
+    return math.fsum(map(_sign, column) if p.get("sign") == "count" else column)
+
+
+def _elect_and_join(raw, column, p, majority):
+    """TIES steps 2 and 3 for one element: the vote, then the (mean of the) terms that agree."""
+    voters, weights = raw if p.get("elect_on") == "raw" else column, p["weight"]
+    sign = _sign(_vote(voters, p)) or {"plus": 1, "zero": 0, "majority": majority}[p.get("zero_sign", "plus")]
+    agreeing = [(v, w) for u, v, w in zip(voters, column, weights) if _sign(u) == sign and u != 0]
+    total = math.fsum(v for v, _ in agreeing)
+    if p.get("divide_by") == "count":
+        divisor = len(agreeing)
+    else:
+        divisor = math.fsum(w for _, w in agreeing)
+    return total / divisor if p["normalize"] and divisor != 0 else total
+
+
+SPARSIFIERS = {"trim": _trim, "drop": _drop, "outliers": _middle, "magprune": _magprune}
+
+
+def task_vectors(xs, p, sparsifier, elect, words_of, shape):
+    base, deltas, raws = xs[0], [], []
     for m, x in enumerate(xs[1:]):
         vector = [v - b for v, b in zip(x, base)]
-        if sparsifier:
-            density, rule = p["density"][m], p["rescale"]
-            if sparsifier == "trim":
-                sparse, rule = _trim(vector, density), "l1" if rule is True else rule
-            else:
-                sparse, rule = _drop(vector, density, words_of(m)), "inv_density" if rule is True else rule
-            vector = _rescale(vector, sparse, rule, density)
+        own = {**p, "row": shape[-1] if shape else 1, **{k: p[k][m] for k in ("gamma", "epsilon") if k in p}}
+        density, rule = p["density"][m] if sparsifier else 1.0, p.get("rescale")
+        if density <= 0:
+            vector = [0.0] * len(vector)
+        elif density < 1:
+            sparse = SPARSIFIERS[sparsifier](vector, density, own, words_of(m))
+            if rule is True:
+                rule = "inv_density" if sparsifier in ("drop", "magprune") else "l1"
+            vector = _rescale(vector, sparse, rule, density, own, sparsifier)
+        raws.append(vector)
         deltas.append([p["weight"][m] * v for v in vector])
     if elect:
-        merged = [_elect_and_join(column, p["weight"], p["normalize"]) for column in zip(*deltas)]
+        votes = [_sign(_vote(c, p)) for c in zip(*(raws if p.get("elect_on") == "raw" else deltas))]
+        majority = _sign(sum(votes))
+        merged = [_elect_and_join(raw, column, p, majority) for raw, column in zip(zip(*raws), zip(*deltas))]
     else:
         divisor = math.fsum(p["weight"]) if p["normalize"] else 1.0
         merged = [math.fsum(column) / divisor for column in zip(*deltas)]
     return [b + p["lambda"] * v for b, v in zip(base, merged)]
 
 
-def merge(method, xs, params, seed, tensor_name, model_indices):
+SIMPLE = {"linear": linear, "slerp": slerp, "passthrough": passthrough}
+FAMILY = {"task_arithmetic": (None, False), "ties": ("trim", True), "dare_linear": ("drop", False),
+          "dare_ties": ("drop", True), "breadcrumbs": ("outliers", False), "breadcrumbs_ties": ("outliers", True),
+          "della_linear": ("magprune", False), "della": ("magprune", True)}
+
+
+def merge(method, xs, params, seed, tensor_name, model_indices, shape, has_base):
     """params: all of them, defaults filled in. Returns flat float64."""
     name_hash = randomness.xxh64(tensor_name.encode("utf-8"))
 
     def words_of(m):
         return [int(word) for word in randomness.draw_words(len(xs[0]), seed, name_hash, model_indices[m])]
 
+    if len(xs[0]) == 0:
+        return np.zeros(0)
+    if method in paper_geometry.METHODS:
+        arrays = [np.asarray(x, np.float64) for x in xs]
+        base, models = (arrays[0], arrays[1:]) if has_base else (None, arrays)
+        return paper_geometry.METHODS[method](models, base, params, shape)
     xs = [[float(v) for v in x] for x in xs]
-    simple = {"linear": linear, "slerp": slerp, "passthrough": passthrough}
-    family = {"task_arithmetic": (None, False), "ties": ("trim", True), "dare_linear": ("drop", False),
-              "dare_ties": ("drop", True)}
-    result = simple[method](xs, params) if method in simple else task_vectors(xs, params, *family[method], words_of)
-    return np.array(result, np.float64)
+    if method in SIMPLE:
+        return np.array(SIMPLE[method](xs, params), np.float64)
+    return np.array(task_vectors(xs, params, *FAMILY[method], words_of, shape), np.float64)

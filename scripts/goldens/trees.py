@@ -9,7 +9,7 @@ kept, so the result there is 0 or 2^-23, even in bfloat16. SEEDS were found by `
 import gm_numpy  # noqa: F401
 import numpy as np
 
-from goldens import contract
+from goldens import contract_core as contract
 from goldens.inputs import raw
 from goldens.randomness import Noise
 
