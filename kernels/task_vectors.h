@@ -3,9 +3,11 @@
 //
 // Task vectors (deltas to the base), sparsified: the shared half of the task-arithmetic family. A sparsifier says which
 // elements of a delta are kept and by what factor the kept ones grow.
-//   none   all are kept
-//   trim   the density * n largest by magnitude (TIES, arXiv:2306.01708)
-//   drop   each with probability density, at random (DARE, arXiv:2311.03099)
+//   none       all are kept
+//   trim       the density * n largest by magnitude (TIES, arXiv:2306.01708)
+//   drop       each with probability density, at random (DARE, arXiv:2311.03099)
+//   band       the density * n largest but for the very largest (breadcrumbs.h)
+//   rank drop  at random, the larger ones of a row more likely (della.h)
 #pragma once
 
 #include "kernels/philox.h"
@@ -15,11 +17,25 @@
 
 namespace gpumerge::GM_TARGET {
 
-enum class Sparsify : uint8_t { kNone, kTrim, kDrop };
+enum class Sparsify : uint8_t { kNone, kTrim, kDrop, kBand, kRankDrop };
 
 // The choices of the parameter `rescale`, in this order.
 enum class Rescale : uint8_t { kFalse, kTrue, kL1, kL2, kLinf, kInvDensity };
 inline constexpr std::string_view kRescaleChoices[] = {"false", "true", "l1", "l2", "linf", "inv_density"};
+constexpr bool IsNorm(Rescale rescale) {
+  return rescale == Rescale::kL1 || rescale == Rescale::kL2 || rescale == Rescale::kLinf;
+}
+
+// The choices of the parameters `trim_scope` and `tie_break`.
+enum class TrimScope : uint8_t { kTensor, kModel };
+inline constexpr std::string_view kTrimScopeChoices[] = {"tensor", "model"};
+enum class TieBreak : uint8_t { kLowestIndex, kAll };
+inline constexpr std::string_view kTieBreakChoices[] = {"lowest_index", "keep_all"};
+
+template <class Enum>
+Enum ChoiceOf(const MergeJob& job, std::string_view param) {
+  return static_cast<Enum>(static_cast<int>(job.Shared(param)));
+}
 
 // |x_m - base| as an integer that orders like the value: the 31 magnitude bits of the fp32 difference.
 struct DeltaMagnitude {
@@ -30,25 +46,69 @@ struct DeltaMagnitude {
   }
 };
 
+// What every sparsifier of the family has, and this one for the first three (see breadcrumbs.h and della.h for others):
+//   Asks                what its functors ask an executor for, besides inputs
+//   Configure           reads the job's parameters; false when nothing is dropped, so that no pass is needed
+//   SelectPass          its selections, perhaps none
+//   Kept, Grown         the delta of model m where it is kept, else 0; before and after it grows by its factor
 template <Sparsify kSparsify, int kModels>
 struct TaskVectors {
+  struct Asks {};
   static constexpr bool kDraws = kSparsify == Sparsify::kDrop;
   ModelCount<kModels> n_models;
   float factor[kCapacity<kModels>];    // of kept elements; 1 = none
   Selection kept[kCapacity<kModels>];  // trim
   TileSelection in_tile[kCapacity<kModels>];
+  bool keep_ties;                               // trim: all that equal the smallest kept one
   uint32_t last_kept_draw[kCapacity<kModels>];  // drop: an element is kept when its random word is at most this
   bool keeps_any[kCapacity<kModels>];
 
+  bool Configure(const MergeJob& job, Rescale rescale) {
+    n_models.any = job.n_models();
+    keep_ties = false;
+    bool drops_any = false;
+    for (uint32_t m = 0; m < job.n_models(); ++m) {
+      const double density = kSparsify == Sparsify::kNone ? 1.0 : job.PerModel("density", m);
+      drops_any = drops_any || density < 1;
+      const uint64_t kept_draws = static_cast<uint64_t>(std::ceil(density * 0x1p32));
+      keeps_any[m] = kept_draws > 0;
+      last_kept_draw[m] = kept_draws > 0 ? static_cast<uint32_t>(kept_draws - 1) : 0;
+      factor[m] = rescale == Rescale::kInvDensity && density > 0 ? static_cast<float>(1 / density) : 1.0f;
+      kept[m] = kKeepAll;
+    }
+    if constexpr (kSparsify == Sparsify::kTrim) {
+      keep_ties = ChoiceOf<TieBreak>(job, "tie_break") == TieBreak::kAll;
+      // Found over the whole model before the run; while the plan is made they are not there yet.
+      if (ChoiceOf<TrimScope>(job, "trim_scope") == TrimScope::kModel)
+        for (uint32_t m = 0; m < job.model_selections.size(); ++m) kept[m] = job.model_selections[m];
+    }
+    return drops_any;
+  }
+  template <class X>
+  const Selection* SelectPass(X& x) const {
+    if constexpr (kSparsify == Sparsify::kTrim) {
+      const MergeJob& job = x.job();
+      if (ChoiceOf<TrimScope>(job, "trim_scope") == TrimScope::kModel) return nullptr;
+      uint64_t counts[kCapacity<kModels>];
+      for (uint32_t m = 0; m < job.n_models(); ++m) counts[m] = KeptCount(job.PerModel("density", m), job.n_elems);
+      return x.Select(DeltaMagnitude{}, counts);
+    } else {
+      return nullptr;
+    }
+  }
+
   GM_HD void Bind(const Selection* selections) {
-    if constexpr (kSparsify == Sparsify::kTrim)
-      for (uint32_t m = 0; m < n_models(); ++m) kept[m] = selections != nullptr ? selections[m] : kKeepAll;
+    if constexpr (kSparsify == Sparsify::kTrim) {
+      for (uint32_t m = 0; m < n_models(); ++m) {
+        if (selections != nullptr) kept[m] = selections[m];
+        if (keep_ties) kept[m].tie_end = ~uint64_t{0};  // no key equals the threshold of kKeepNone
+      }
+    }
   }
   GM_HD void MoveTo(uint64_t first_elem) {
     if constexpr (kSparsify == Sparsify::kTrim)
       for (uint32_t m = 0; m < n_models(); ++m) in_tile[m] = ForTile(kept[m], first_elem);
   }
-  // The delta of model m where it is kept, else 0; not yet grown by its factor.
   template <class F>
   GM_HD F Kept(const At<F>& at, uint32_t m) const {
     const F delta = at.x[m + 1] - at.x[0];
@@ -61,12 +121,16 @@ struct TaskVectors {
       return delta;
     }
   }
+  template <class F>
+  GM_HD F Grown(const At<F>& at, uint32_t m) const {
+    return Kept(at, m) * F(factor[m]);
+  }
 };
 
 // What `rescale: l1|l2|linf` compares: a norm of each delta before and after sparsifying, values (2, n_models).
 template <Sparsify kSparsify, int kModels>
-struct RescaleNorms : KnownCounts<kModels, kModels + 1, 2 * kModels> {
-  static constexpr bool kDraws = kSparsify == Sparsify::kDrop;
+struct RescaleNorms : KnownCounts<kModels, kModels + 1, 2 * kModels>, TaskVectors<kSparsify, kModels>::Asks {
+  static constexpr bool kDraws = TaskVectors<kSparsify, kModels>::kDraws;
   TaskVectors<kSparsify, kModels> vectors;
   bool squares;
   GM_HD void Bind(const Selection* kept) { vectors.Bind(kept); }
@@ -97,23 +161,13 @@ template <Sparsify kSparsify, int kModels, class X>
 TaskVectors<kSparsify, kModels> SparsifyPasses(X& x, Rescale rescale, const Selection** selections) {
   const MergeJob& job = x.job();
   TaskVectors<kSparsify, kModels> vectors{};
-  vectors.n_models.any = job.n_models();
-  bool drops_any = false;
-  uint64_t counts[kCapacity<kModels>];
-  for (uint32_t m = 0; m < job.n_models(); ++m) {
-    const double density = kSparsify == Sparsify::kNone ? 1.0 : job.PerModel("density", m);
-    drops_any = drops_any || density < 1;
-    counts[m] = KeptCount(density, job.n_elems);
-    const uint64_t kept_draws = static_cast<uint64_t>(std::ceil(density * 0x1p32));
-    vectors.keeps_any[m] = kept_draws > 0;
-    vectors.last_kept_draw[m] = kept_draws > 0 ? static_cast<uint32_t>(kept_draws - 1) : 0;
-    vectors.factor[m] = rescale == Rescale::kInvDensity && density > 0 ? static_cast<float>(1 / density) : 1.0f;
-  }
   *selections = nullptr;
-  if (!drops_any) return vectors;
-  if constexpr (kSparsify == Sparsify::kTrim) *selections = x.Select(DeltaMagnitude{}, counts);
-  if (rescale == Rescale::kL1 || rescale == Rescale::kL2 || rescale == Rescale::kLinf) {
-    const RescaleNorms<kSparsify, kModels> norms{{}, vectors, rescale == Rescale::kL2};
+  if (!vectors.Configure(job, rescale)) return vectors;
+  *selections = vectors.SelectPass(x);
+  if (IsNorm(rescale)) {
+    RescaleNorms<kSparsify, kModels> norms{};
+    norms.vectors = vectors;
+    norms.squares = rescale == Rescale::kL2;
     const double* values =
         x.Reduce(norms, 2 * job.n_models(), rescale == Rescale::kLinf ? ReduceOp::kMax : ReduceOp::kSum, *selections);
     for (uint32_t m = 0; m < job.n_models(); ++m)
