@@ -55,6 +55,7 @@ struct RunEstimate {
   uint64_t bytes_read = 0;           // with repeated reads
   uint64_t bytes_read_again = 0;     // of those, reads after the first
   uint64_t disk_free_bytes = 0;
+  uint64_t scratch_bytes = 0;  // of disk, beside the output, for tensors between stages
   // Of the first GPU; 0 without one. The least that works, and what the run would take.
   uint64_t device_memory_needed_bytes = 0, device_memory_bytes = 0;
   uint64_t n_kept_tensors = 0;  // tensors that come to the GPU in parts and stay there until they are merged

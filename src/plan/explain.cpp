@@ -32,9 +32,14 @@ std::string ParamsText(const MergeJob& job) {
   return text;
 }
 
-std::string Heading(const PlanItem& item) {
-  if (item.action == PlanAction::kCopy) return fmt::format("copy ({})", item.reason);
-  std::string text(Methods()[item.job.method].info->name);
+std::string StageText(const Plan& plan, const PlanItem& item) {
+  return item.stage ? fmt::format("stage {}: ", EscapeForTerminal(plan.stages[*item.stage].name)) : std::string();
+}
+
+std::string Heading(const Plan& plan, const PlanItem& item) {
+  std::string text = StageText(plan, item);
+  if (item.action == PlanAction::kCopy) return fmt::format("{}copy ({})", text, item.reason);
+  text += Methods()[item.job.method].info->name;
   const std::string params = ParamsText(item.job);
   if (!params.empty()) text += ": " + params;
   text += item.passes.size() == 1 ? "; 1 pass:" : fmt::format("; {} passes:", item.passes.size());
@@ -70,7 +75,7 @@ std::string TensorTable(const Plan& plan) {
   std::map<std::string, std::vector<const PlanItem*>> groups;
   size_t name_width = 0, shape_width = 0;
   for (const PlanItem& item : plan.items) {
-    std::string heading = Heading(item);
+    std::string heading = Heading(plan, item);
     std::vector<const PlanItem*>& group = groups[heading];
     if (group.empty()) headings.push_back(std::move(heading));
     group.push_back(&item);
@@ -97,6 +102,26 @@ std::string ModelsText(const Plan& plan) {
     if (plan.donor == i) roles += ", gives config and tokenizer";
     text += fmt::format("  {}  {}{}\n     {}\n", i, EscapeForTerminal(model.reference, kMaxPathBytes), roles,
                         EscapeForTerminal(model.how.empty() ? model.directory : model.how, kMaxPathBytes));
+  }
+  return text;
+}
+
+std::string StagesText(const Plan& plan) {
+  if (plan.stages.empty()) return {};
+  std::vector<uint64_t> n_tensors(plan.stages.size()), n_bytes(plan.stages.size());
+  for (const PlanItem& item : plan.items) {
+    if (!item.stage) continue;
+    ++n_tensors[*item.stage];
+    n_bytes[*item.stage] += item.size_bytes;
+  }
+  std::string text = "\nstages\n";
+  for (size_t s = 0; s < plan.stages.size(); ++s) {
+    const PlanStage& stage = plan.stages[s];
+    std::string models;
+    for (const uint32_t model : stage.models) models += fmt::format("{}{}", models.empty() ? "" : ", ", model);
+    text += fmt::format("  {}  {} of {} {}, seed {}; {}, {}\n", EscapeForTerminal(stage.name), stage.method,
+                        stage.models.size() == 1 ? "model" : "models", models, stage.seed,
+                        Plural(n_tensors[s], "tensor"), FormatBytes(n_bytes[s]));
   }
   return text;
 }
@@ -144,6 +169,9 @@ std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
   text += fmt::format("disk     {} needed, {} free{}\n", FormatBytes(totals.disk_bytes),
                       FormatBytes(estimate.disk_free_bytes),
                       totals.disk_bytes > estimate.disk_free_bytes ? ": not enough" : "");
+  if (!plan.stages.empty())
+    text += fmt::format("scratch  {} at most, for {} between stages ({} in all)\n", FormatBytes(estimate.scratch_bytes),
+                        Plural(totals.n_stage_tensors, "tensor"), FormatBytes(totals.stage_bytes));
   text += fmt::format("read     {}", FormatBytes(estimate.bytes_read));
   if (estimate.bytes_read_again > 0) text += fmt::format(", {} of it again", FormatBytes(estimate.bytes_read_again));
   text += fmt::format("\nwrite    {} of tensors\n", FormatBytes(totals.output_bytes));
@@ -191,9 +219,11 @@ PassTotals CountPasses(const Plan& plan) {
 
 std::string ExplainPlan(const Plan& plan, const RunEstimate& estimate, const std::optional<PlanCost>& cost) {
   const PlanTotals totals = Totals(plan);
-  std::string text =
-      fmt::format("{} merge of {}, seed {}\n\n", plan.method, Plural(plan.models.size(), "model"), plan.seed);
+  std::string text = fmt::format(
+      "{} merge of {}{}, seed {}\n\n", plan.method, Plural(plan.models.size() - plan.stages.size(), "model"),
+      plan.stages.empty() ? "" : " in " + Plural(plan.stages.size() + 1, "stage"), plan.seed);
   text += ModelsText(plan);
+  text += StagesText(plan);
   text += fmt::format("\noutput   {} ({})\n", EscapeForTerminal(plan.output_dir, kMaxPathBytes), plan.output_dir_why);
   text += fmt::format("         {}, {} parameters; {} merged, {} copied\n", Plural(totals.n_tensors, "tensor"),
                       totals.n_params, totals.n_merged, totals.n_copied);

@@ -56,7 +56,9 @@ void AddItem(const PlanItem& item, FieldHash* hash) {
     hash->Add(uint64_t{input.model});
     hash->Add(input.tensor);
     hash->Add(input.size_bytes);
+    hash->Add(input.item ? *input.item + 1 : uint64_t{0});
   }
+  hash->Add(item.stage ? uint64_t{*item.stage} + 1 : uint64_t{0});
   hash->Add(uint64_t{item.shard});
   hash->Add(item.offset_bytes);
   hash->Add(item.size_bytes);
@@ -65,18 +67,36 @@ void AddItem(const PlanItem& item, FieldHash* hash) {
 // The card and the recipe repeat what the items say, and name models by their paths.
 bool NamesPaths(const PlanTextFile& file) { return file.file_name == kModelCardFile || file.file_name == kRecipeFile; }
 
+// (n_items + 1): whether parts may meet before the item, that is, nothing after that reads what is made before.
+std::vector<bool> PlacesToCut(const Plan& plan) {
+  std::vector<bool> places(plan.items.size() + 1, true);
+  uint64_t first_read = plan.items.size();  // the first item that this one or a later one reads
+  for (uint64_t i = plan.items.size(); i-- > 0;) {
+    first_read = std::min(first_read, i);
+    for (const PlanInput& input : plan.items[i].inputs)
+      if (input.item) first_read = std::min(first_read, *input.item);
+    places[i] = first_read == i;
+  }
+  return places;
+}
+
 }  // namespace
 
 PlanTotals Totals(const Plan& plan) {
   PlanTotals totals;
   for (const PlanItem& item : plan.items) {
+    const uint64_t input_bytes = item.InputBytes();
+    totals.input_bytes += input_bytes;
+    totals.largest_group_bytes = std::max(totals.largest_group_bytes, input_bytes + item.size_bytes);
+    if (item.stage) {
+      ++totals.n_stage_tensors;
+      totals.stage_bytes += item.size_bytes;
+      continue;
+    }
     ++totals.n_tensors;
     ++(item.action == PlanAction::kMerge ? totals.n_merged : totals.n_copied);
     totals.n_params += item.job.n_elems;
-    const uint64_t input_bytes = item.InputBytes();
-    totals.input_bytes += input_bytes;
     totals.output_bytes += item.size_bytes;
-    totals.largest_group_bytes = std::max(totals.largest_group_bytes, input_bytes + item.size_bytes);
   }
   for (const PlanShard& shard : plan.shards) totals.disk_bytes += shard.size_bytes;
   for (const PlanTextFile& file : plan.text_files) totals.disk_bytes += file.contents.size();
@@ -89,6 +109,7 @@ PlanTotals Totals(const Plan& plan) {
 }
 
 std::vector<PlanPart> CutPlan(const Plan& plan, uint32_t n_parts) {
+  const std::vector<bool> may_cut = PlacesToCut(plan);
   std::vector<uint64_t> bytes_before{0};
   for (const PlanItem& item : plan.items)
     bytes_before.push_back(bytes_before.back() + item.InputBytes() + item.size_bytes);
@@ -101,7 +122,8 @@ std::vector<PlanPart> CutPlan(const Plan& plan, uint32_t n_parts) {
     const auto goal_bytes = static_cast<uint64_t>(static_cast<double>(total_bytes) * static_cast<double>(part + 1) /
                                                   static_cast<double>(parts.size()));
     uint64_t last = first;
-    while (last < plan.items.size() && bytes_before[last + 1] <= goal_bytes) ++last;
+    for (uint64_t next = first; next < plan.items.size() && bytes_before[next + 1] <= goal_bytes; ++next)
+      if (may_cut[next + 1]) last = next + 1;
     if (part + 1 == parts.size()) last = plan.items.size();
     parts[part] = {first, last};
     first = last;
@@ -116,6 +138,13 @@ std::string PlanHash(const Plan& plan) {
   hash.Add(uint64_t{plan.models.size()});
   hash.Add(uint64_t{plan.donor});
   hash.Add(plan.base ? uint64_t{*plan.base} + 1 : uint64_t{0});
+  hash.Add(uint64_t{plan.stages.size()});
+  for (const PlanStage& stage : plan.stages) {
+    hash.Add(stage.name);
+    hash.Add(stage.method);
+    hash.Add(stage.seed);
+    for (const uint32_t model : stage.models) hash.Add(uint64_t{model});
+  }
   hash.Add(uint64_t{plan.items.size()});
   for (const PlanItem& item : plan.items) AddItem(item, &hash);
   for (const PlanShard& shard : plan.shards) {

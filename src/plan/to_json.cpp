@@ -72,7 +72,8 @@ Json ItemJson(const Plan& plan, const PlanItem& item) {
   for (size_t i = 0; i < item.inputs.size(); ++i) {
     const PlanInput& input = item.inputs[i];
     inputs.push_back({{"model", input.model},
-                      {"file", input.file},
+                      {"file", input.item ? Json(nullptr) : Json(input.file)},
+                      {"item", OrNull(input.item)},
                       {"tensor", input.tensor},
                       {"dtype", Info(item.job.inputs[i].dtype).name},
                       {"offset", input.offset_bytes},
@@ -82,7 +83,8 @@ Json ItemJson(const Plan& plan, const PlanItem& item) {
             {"shape", item.job.shape},
             {"dtype", Info(item.job.out_dtype).name},
             {"layer", OrNull(item.layer)},
-            {"file", plan.shards[item.shard].file_name},
+            {"stage", item.stage ? Json(plan.stages[*item.stage].name) : Json(nullptr)},
+            {"file", item.stage ? Json(nullptr) : Json(plan.shards[item.shard].file_name)},
             {"offset", item.offset_bytes},
             {"bytes", item.size_bytes}};
   if (item.action == PlanAction::kCopy) {
@@ -104,6 +106,8 @@ Json TotalsJson(const Plan& plan) {
   return {{"tensors", totals.n_tensors},
           {"merged", totals.n_merged},
           {"copied", totals.n_copied},
+          {"stage_tensors", totals.n_stage_tensors},
+          {"stage_bytes", totals.stage_bytes},
           {"parameters", totals.n_params},
           {"input_bytes", totals.input_bytes},
           {"output_bytes", totals.output_bytes},
@@ -125,6 +129,7 @@ Json EstimateJson(const RunEstimate& estimate) {
           {"bytes_read", estimate.bytes_read},
           {"bytes_read_again", estimate.bytes_read_again},
           {"disk_free_bytes", estimate.disk_free_bytes},
+          {"scratch_bytes", estimate.scratch_bytes},
           {"device_memory_bytes", estimate.device_memory_bytes},
           {"device_memory_needed_bytes", estimate.device_memory_needed_bytes},
           {"kept_tensors", estimate.n_kept_tensors},
@@ -154,9 +159,17 @@ Json ModelsJson(const Plan& plan) {
                     {"directory", model.directory},
                     {"how", model.how},
                     {"hub", model.is_hub},
+                    {"stage", model.stage ? Json(plan.stages[*model.stage].name) : Json(nullptr)},
                     {"base", plan.base == i},
                     {"donor", plan.donor == i}});
   }
+  return json;
+}
+
+Json StagesJson(const Plan& plan) {
+  Json json = Json::array();
+  for (const PlanStage& stage : plan.stages)
+    json.push_back({{"name", stage.name}, {"method", stage.method}, {"seed", stage.seed}, {"models", stage.models}});
   return json;
 }
 
@@ -166,6 +179,7 @@ std::string PlanToJson(const Plan& plan, const RunEstimate& estimate, const std:
   Json json{{"method", plan.method}, {"seed", plan.seed}, {"plan_hash", PlanHash(plan)}};
   json["output"] = {{"directory", plan.output_dir}, {"why", plan.output_dir_why}};
   json["models"] = ModelsJson(plan);
+  json["stages"] = StagesJson(plan);
   json["totals"] = TotalsJson(plan);
   json["run"] = EstimateJson(estimate);
   if (cost) json["cost"] = CostJson(*cost);
@@ -233,7 +247,8 @@ std::string SummaryToJson(const ModelSummary& summary) {
 
 std::string MakeIndexJson(const Plan& plan) {
   std::vector<std::pair<std::string_view, std::string_view>> places;
-  for (const PlanItem& item : plan.items) places.emplace_back(item.name, plan.shards[item.shard].file_name);
+  for (const PlanItem& item : plan.items)
+    if (!item.stage) places.emplace_back(item.name, plan.shards[item.shard].file_name);
   std::sort(places.begin(), places.end());
   Json json;
   json["metadata"]["total_size"] = Totals(plan).output_bytes;
