@@ -55,7 +55,7 @@ class JobState {
 struct Work {
   const MergeJob* job = nullptr;
   JobState* state = nullptr;
-  uint64_t first_elem = 0;  // multiple of kBlockElems
+  uint64_t first_elem = 0;  // multiple of CutElems
   uint64_t n_elems = 0;
   // (n_inputs), each at first_elem; 64-byte aligned. Empty in the later parts of a kept tensor.
   std::vector<const std::byte*> inputs;

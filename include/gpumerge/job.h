@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <string_view>
 #include <vector>
 
@@ -140,5 +141,15 @@ struct MergeJob {
   // The value of a kPerModel or kPerInput parameter for model m (0-based, the base not counted).
   double PerModel(std::string_view name, uint32_t m) const;
 };
+
+// The least number of whole rows, in elements, that is a whole number of blocks.
+inline uint64_t RowBlockElems(const MergeJob& job) {
+  return job.row_elems() * (kBlockElems / std::gcd(job.row_elems(), kBlockElems));
+}
+
+// Parts of a tensor begin at multiples of this. It may be more than the tensor has elements.
+inline uint64_t CutElems(const MergeJob& job, const PassList& passes) {
+  return NeedsWholeRows(passes) && job.n_elems > 0 ? RowBlockElems(job) : kBlockElems;
+}
 
 }  // namespace gpumerge

@@ -24,26 +24,52 @@ Reading StepOf(const PassList& passes, uint32_t reading) {
     case PassKind::kSelect:
       return {place.pass, place.nth == 0 ? Step::kCountHigh : Step::kCountLow};
     case PassKind::kReduce:
-    case PassKind::kReduceGroups:
       return {place.pass, Step::kReduce};
+    case PassKind::kReduceGroups:
+      return {place.pass, Step::kReduceGroups};
     case PassKind::kMap:
       break;
   }
   return {place.pass, Step::kMap};
 }
 
+uint64_t MostSelections(const PassList& passes) {
+  uint64_t most = 0;
+  for (const PassInfo& pass : passes)
+    if (pass.kind == PassKind::kSelect) most = std::max<uint64_t>(most, pass.n_values);
+  return most;
+}
+
+bool Ranks(const PassList& passes) {
+  return std::any_of(passes.begin(), passes.end(), [](const PassInfo& pass) { return pass.ranks; });
+}
+
 }  // namespace
 
-void Worker::Reserve(const MergeJob& job, bool selects) {
-  if (ScratchFloats(job) > scratch_floats) {
-    scratch_floats = ScratchFloats(job);
+uint64_t RangeElems(const MergeJob& job, const PassInfo& pass) {
+  if (!NeedsWholeRows({pass}) || job.n_elems == 0) return kRangeElems;
+  const uint64_t least = RowBlockElems(job);
+  return std::max<uint64_t>(1, kRangeElems / least) * least;
+}
+
+void RankScratch::Reserve(uint64_t n_pieces, uint64_t words_each) {
+  words_each_ = words_each;
+  if (n_pieces * words_each <= capacity_) return;
+  words_.reset();  // never twice in memory
+  words_ = std::make_unique_for_overwrite<uint64_t[]>(n_pieces * words_each);
+  capacity_ = n_pieces * words_each;
+}
+
+void Worker::Reserve(const MergeJob& job, const PassList& passes) {
+  if (ScratchFloats(job, passes) > scratch_floats) {
+    scratch_floats = ScratchFloats(job, passes);
     const size_t bytes = (scratch_floats * sizeof(float) + 63) / 64 * 64;
     scratch.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
     if (!scratch) throw std::bad_alloc();
     std::memset(scratch.get(), 0, bytes);
   }
-  if (selects && histogram.size() < job.n_models() * size_t{kHighBins})
-    histogram.resize(job.n_models() * size_t{kHighBins});
+  const size_t counters = MostSelections(passes) * size_t{kHighBins};
+  if (histogram.size() < counters) histogram.resize(counters);
   if (findings.size() < job.inputs.size() + 1) findings.resize(job.inputs.size() + 1);
 }
 
@@ -62,22 +88,37 @@ BackendInfo CpuBackend::Info() const {
 
 uint64_t CpuBackend::StateBytes(const MergeJob& job, const PassList& passes) const {
   uint64_t bytes = sizeof(CpuJobState) + job.inputs.size() * 256;
+  const uint64_t n_blocks = job.n_elems / kBlockElems + 1;
+  bytes += n_blocks * sizeof(RoundingLoss);
+  uint64_t group_values = 0;
   for (const PassInfo& pass : passes) {
-    if (pass.kind == PassKind::kReduce) bytes += (job.n_elems / kBlockElems + 1) * pass.n_values * sizeof(double);
+    if (pass.kind == PassKind::kReduce) bytes += n_blocks * pass.n_values * sizeof(double);
     if (pass.kind == PassKind::kSelect) bytes += (job.n_elems / kRangeElems + 1) * pass.n_values * sizeof(GuessCounts);
+    if (pass.kind != PassKind::kReduceGroups) continue;
+    group_values = job.n_groups(pass.axis) * pass.n_group_values;
+    if (pass.axis == GroupAxis::kColumns) bytes += job.n_groups(pass.axis) * pass.n_values * sizeof(double);
   }
-  return bytes;
+  return bytes + group_values * sizeof(double);
 }
 
 uint64_t CpuBackend::FixedBytes(std::span<const MergeJob* const> jobs) const {
-  uint64_t scratch = 0, models = 0;
+  uint64_t scratch = 0, selections = 0, rank_words = 0;
   for (const MergeJob* job : jobs) {
-    scratch = std::max(scratch, ScratchFloats(*job) * sizeof(float));
-    for (const PassInfo& pass : Methods()[job->method].passes(*job))
-      if (pass.kind == PassKind::kSelect) models = std::max<uint64_t>(models, job->n_models());
+    const PassList passes = Methods()[job->method].passes(*job);
+    scratch = std::max(scratch, ScratchFloats(*job, passes) * sizeof(float));
+    selections = std::max(selections, MostSelections(passes));
+    if (Ranks(passes)) rank_words = std::max(rank_words, n_rank_pieces(*job) * RankWords(*job));
   }
-  const uint64_t histograms = models * kHighBins * (sizeof(uint32_t) + sizeof(uint64_t));
-  return pool_.n_workers() * (scratch + histograms) + models * kMaxSamples * sizeof(uint32_t);
+  const uint64_t histograms = selections * kHighBins * (sizeof(uint32_t) + sizeof(uint64_t));
+  return pool_.n_workers() * (scratch + histograms) + selections * kMaxSamples * sizeof(uint32_t) +
+         rank_words * sizeof(uint64_t);
+}
+
+// Every worker may have a small tensor. The ranges of a large one may be fewer than workers.
+uint64_t CpuBackend::n_rank_pieces(const MergeJob& job) const {
+  const uint64_t range_elems = RangeElems(job, {.kind = PassKind::kMap, .ranks = true});
+  const uint64_t n_ranges = (job.n_elems + range_elems - 1) / range_elems;
+  return job.n_elems <= kSerialElems ? workers_.size() : std::min<uint64_t>(n_ranges, workers_.size());
 }
 
 uint64_t CpuBackend::Submit(std::span<const Work> batch) {
@@ -90,17 +131,25 @@ uint64_t CpuBackend::Submit(std::span<const Work> batch) {
       RunReadings(work, std::nullopt);
     }
   }
+  ReserveRanks(small);
   pool_.Run(small.size(), [&](uint64_t number, uint32_t worker) { RunReadings(*small[number], worker); });
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return 0;
 }
 
+// Before workers share them: pieces that do for each of these tensors.
+void CpuBackend::ReserveRanks(std::span<const Work* const> small) {
+  uint64_t words = 0;
+  for (const Work* work : small)
+    if (Ranks(static_cast<CpuJobState*>(work->state)->passes())) words = std::max(words, RankWords(*work->job));
+  ranks_.Reserve(workers_.size(), words);
+}
+
 void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
   CpuJobState& state = *static_cast<CpuJobState*>(work.state);
-  bool selects = false;
-  for (const PassInfo& pass : state.passes()) selects = selects || pass.kind == PassKind::kSelect;
   for (uint32_t w = 0; w < workers_.size(); ++w)
-    if (!only || *only == w) workers_[w].Reserve(*work.job, selects);
+    if (!only || *only == w) workers_[w].Reserve(*work.job, state.passes());
+  if (!only && Ranks(state.passes())) ranks_.Reserve(n_rank_pieces(*work.job), RankWords(*work.job));
   for (uint32_t r = work.first_read; r < work.last_read; ++r) {
     const Reading reading = StepOf(state.passes(), r);
     if (reading.step == Step::kCountHigh && !only && HoldsWholeSelect(work, r) &&
@@ -114,6 +163,9 @@ void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
       case Step::kReduce:
         RunReduce(work, state, reading.pass, only);
         break;
+      case Step::kReduceGroups:
+        RunReduceGroups(work, state, reading.pass, only);
+        break;
       case Step::kMap:
         RunMap(work, state, reading.pass, only);
         break;
@@ -124,8 +176,8 @@ void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
   }
 }
 
-RangeContext CpuBackend::Context(const Work& work, const CpuJobState& state, Reading reading, uint32_t worker,
-                                 uint64_t first, uint64_t n, const std::byte** inputs) {
+RangeContext CpuBackend::Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
+                                 uint64_t n, const std::byte** inputs) {
   for (size_t i = 0; i < work.inputs.size(); ++i)
     inputs[i] = work.inputs[i] + first * ElementBytes(work.job->inputs[i].dtype);
   RangeContext context;
@@ -135,20 +187,18 @@ RangeContext CpuBackend::Context(const Work& work, const CpuJobState& state, Rea
   context.step = reading.step;
   context.first_elem = work.first_elem + first;
   context.n_elems = n;
+  context.row_elems = work.job->row_elems();
+  context.n_columns = work.job->n_groups(GroupAxis::kColumns);
   context.inputs = inputs;
   context.scratch = workers_[worker].scratch.get();
+  // Ranges that are fewer than workers have a piece each: worker numbers may be higher.
+  if (state.passes()[reading.pass].ranks)
+    context.rank_words = ranks_.Piece(n_rank_pieces(*work.job) < workers_.size()
+                                          ? first / RangeElems(*work.job, state.passes()[reading.pass])
+                                          : worker);
+  context.n_group_values = GroupValues(state.passes());
+  context.group_values = state.group_values().data();
   return context;
-}
-
-void CpuBackend::RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
-  ForRanges(work.n_elems, only, [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
-    const std::byte* inputs[kMaxInputs];
-    RangeContext context = Context(work, state, {pass, Step::kReduce}, worker, first, n, inputs);
-    context.block_sums =
-        state.block_sums(pass).data() + context.first_elem / kBlockElems * state.passes()[pass].n_values;
-    RunRange(context);
-  });
-  if (EndsTensor(work)) state.EndReduce(pass);
 }
 
 void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
@@ -160,16 +210,18 @@ void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std
     workers_[w].used_lerp = false;
     workers_[w].problem = nullptr;
   }
-  ForRanges(work.n_elems, only, [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
+  const auto run = [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
     const std::byte* inputs[kMaxInputs];
     RangeContext context = Context(work, state, {pass, Step::kMap}, worker, first, n, inputs);
     context.output = work.output + first * ElementBytes(work.job->out_dtype);
     context.findings = workers_[worker].findings.data();
     context.used_lerp = &workers_[worker].used_lerp;
     context.problem = &workers_[worker].problem;
+    context.block_losses = state.block_losses().data() + context.first_elem / kBlockElems;
     // A worker's ranges ascend, so the first finding it notes is its lowest.
     RunRange(context);
-  });
+  };
+  ForRanges(work.n_elems, only, run, RangeElems(*work.job, state.passes()[pass]));
   for (uint32_t w = 0; w < workers_.size(); ++w) {
     if (!chosen(w)) continue;
     state.AddFindings({workers_[w].findings.data(), n_findings});

@@ -3,7 +3,7 @@
 //
 // The CPU backend: drives the readings of each tensor over ranges of elements shared out to threads. What a range does
 // is the methods' code for the best instruction set (range_executor.h); how results are combined is cpu_job.h;
-// selections have cpu_select.cpp to themselves. Used by one thread at a time.
+// cpu_select.cpp and cpu_reduce.cpp drive selections and sums. Used by one thread at a time.
 #pragma once
 
 #include "src/cpu/cpu_job.h"
@@ -29,6 +29,8 @@ namespace gpumerge {
 constexpr uint64_t kSerialElems = 64 * 1024;
 // A range: large enough to pay for its set-up, small enough to balance threads. Ties are counted per range.
 constexpr uint64_t kRangeElems = 16 * kBlockElems;
+// Columns that one thread adds at once.
+constexpr uint64_t kRangeColumns = 512;
 constexpr size_t kMaxInputs = kMaxModels + 1;
 
 // What one thread works with; grows to the largest job seen and is then reused.
@@ -38,12 +40,24 @@ struct Worker {
   };
   std::unique_ptr<float, Free> scratch;
   uint64_t scratch_floats = 0;
-  std::vector<uint32_t> histogram;     // (n_models, kHighBins)
+  std::vector<uint32_t> histogram;     // (selections, kHighBins)
   std::vector<RangeFinding> findings;  // (n_inputs + 1)
   bool used_lerp = false;
   const DataProblem* problem = nullptr;
+  GroupProblem group_problem;
 
-  void Reserve(const MergeJob& job, bool selects);
+  void Reserve(const MergeJob& job, const PassList& passes);
+};
+
+// What ranking rows takes: a piece for each range that is worked on at once.
+class RankScratch {
+ public:
+  void Reserve(uint64_t n_pieces, uint64_t words_each);
+  uint64_t* Piece(uint64_t number) { return words_.get() + number * words_each_; }
+
+ private:
+  std::unique_ptr<uint64_t[]> words_;
+  uint64_t capacity_ = 0, words_each_ = 0;
 };
 
 // Which pass a reading belongs to, and which of its steps it is.
@@ -51,6 +65,9 @@ struct Reading {
   uint32_t pass;
   Step step;
 };
+
+// Ranges of the pass begin at multiples of this.
+uint64_t RangeElems(const MergeJob& job, const PassInfo& pass);
 
 class CpuBackend : public Backend {
  public:
@@ -76,11 +93,12 @@ class CpuBackend : public Backend {
  private:
   // Calls f(range number, worker, first, n) for the ranges of n_elems: on all threads, or on one worker only.
   template <class Function>
-  void ForRanges(uint64_t n_elems, std::optional<uint32_t> only, const Function& f) {
-    const uint64_t n_ranges = (n_elems + kRangeElems - 1) / kRangeElems;
+  void ForRanges(uint64_t n_elems, std::optional<uint32_t> only, const Function& f,
+                 uint64_t range_elems = kRangeElems) {
+    const uint64_t n_ranges = (n_elems + range_elems - 1) / range_elems;
     const auto run = [&](uint64_t number, uint32_t worker) {
-      const uint64_t first = number * kRangeElems;
-      f(number, worker, first, std::min(kRangeElems, n_elems - first));
+      const uint64_t first = number * range_elems;
+      f(number, worker, first, std::min(range_elems, n_elems - first));
     };
     if (only) {
       for (uint64_t number = 0; number < n_ranges; ++number) run(number, *only);
@@ -90,9 +108,11 @@ class CpuBackend : public Backend {
   }
 
   void RunReadings(const Work& work, std::optional<uint32_t> only);
+  uint64_t n_rank_pieces(const MergeJob& job) const;
+  void ReserveRanks(std::span<const Work* const> small);
 
   // Everything about a range but what its step wants. inputs (n_inputs) must outlive the context.
-  RangeContext Context(const Work& work, const CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
+  RangeContext Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
                        uint64_t n, const std::byte** inputs);
 
   // Both readings of a selection over the whole tensor are due.
@@ -100,12 +120,16 @@ class CpuBackend : public Backend {
     return work.n_elems == work.job->n_elems && read + ReadsOf(PassKind::kSelect) <= work.last_read;
   }
   bool SelectByGuess(const Work& work, CpuJobState& state, uint32_t pass);
-  void SampleKeys(const Work& work, const CpuJobState& state, uint32_t pass);
-  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t model, uint64_t range, uint64_t rank,
-                   uint32_t worker);
+  void SampleKeys(const Work& work, CpuJobState& state, uint32_t pass);
+  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t selection, uint64_t range,
+                   uint64_t rank, uint32_t worker);
   void RunCount(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only);
   void ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
   void RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  // Rows of a part are finished at once, columns when the tensor ends.
+  void RunReduceGroups(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void RunReduceColumns(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void RunReduceRows(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
   void RunMap(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
 
   static bool EndsTensor(const Work& work) { return work.first_elem + work.n_elems == work.job->n_elems; }
@@ -115,8 +139,9 @@ class CpuBackend : public Backend {
   WorkerPool pool_;
   std::vector<Worker> workers_;                     // (n_workers)
   std::vector<void (*)(const RangeContext&)> run_;  // by MergeJob::method
-  std::vector<uint64_t> histogram_;                 // (n_models, bins): of the tensor that all threads count
-  std::vector<uint32_t> samples_;                   // (n_models, n_sampled)
+  std::vector<uint64_t> histogram_;                 // (selections, bins): of the tensor that all threads count
+  std::vector<uint32_t> samples_;                   // (selections, n_sampled)
+  RankScratch ranks_;
   std::byte* staging_ = nullptr;
   double seconds_ = 0;
 };

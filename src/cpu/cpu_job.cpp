@@ -30,9 +30,11 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
       views_(passes.size()),
       selects_(passes.size()),
       block_sums_(passes.size()),
+      column_sums_(passes.size()),
       sums_(passes.size()),
       findings_(job.inputs.size() + 1) {
   const uint64_t n_blocks = (job.n_elems + kBlockElems - 1) / kBlockElems;
+  block_losses_.resize(n_blocks);
   for (size_t p = 0; p < passes.size(); ++p) {
     const uint32_t n = passes[p].n_values;
     if (passes[p].kind == PassKind::kSelect) {
@@ -45,6 +47,9 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
       block_sums_[p].resize(n_blocks * n);
       sums_[p].resize(n);
       views_[p].sums = sums_[p].data();
+    } else if (passes[p].kind == PassKind::kReduceGroups) {
+      group_values_.resize(job.n_groups(passes[p].axis) * passes[p].n_group_values);
+      if (passes[p].axis == GroupAxis::kColumns) column_sums_[p].resize(job.n_groups(GroupAxis::kColumns) * n);
     }
   }
 }
@@ -90,6 +95,15 @@ void CpuJobState::EndReduce(uint32_t pass) {
     n = (n + 1) / 2;
   }
   std::copy_n(level.begin(), n_values, sums_[pass].begin());
+}
+
+RoundingLoss CpuJobState::Loss() const {
+  RoundingLoss total;
+  for (const RoundingLoss& block : block_losses_) {
+    total.error_squares += block.error_squares;
+    total.change_squares += block.change_squares;
+  }
+  return total;
 }
 
 void CpuJobState::AddFindings(std::span<const RangeFinding> range) {

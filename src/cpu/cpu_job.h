@@ -18,11 +18,11 @@ namespace gpumerge {
 
 // What a selection knows until its last tie is found.
 struct SelectProgress {
-  std::vector<Selection> selections;    // (n_models)
-  std::vector<uint64_t> wanted;         // (n_models) keys to keep
-  std::vector<uint32_t> high_bins;      // (n_models)
-  std::vector<uint64_t> wanted_in_bin;  // (n_models) after the high count: keys of the bin to keep
-  std::vector<uint64_t> ties_left;      // (n_models) ties to keep at or after resolved_elems; 0: tie_end is final
+  std::vector<Selection> selections;    // (n_values)
+  std::vector<uint64_t> wanted;         // (n_values) keys to keep
+  std::vector<uint32_t> high_bins;      // (n_values)
+  std::vector<uint64_t> wanted_in_bin;  // (n_values) after the high count: keys of the bin to keep
+  std::vector<uint64_t> ties_left;      // (n_values) ties to keep at or after resolved_elems; 0: tie_end is final
   uint64_t resolved_elems = 0;          // ties before this index are counted off
 };
 
@@ -33,9 +33,10 @@ class CpuJobState : public JobState {
   std::optional<NonFinite> InputNonFinite(uint32_t input) const override { return Merged(input); }
   std::optional<NonFinite> OutputOverflow() const override { return Merged(findings_.size() - 1); }
   bool UsedLerp() const override { return used_lerp; }
+  RoundingLoss Loss() const override;
   const DataProblem* Problem() const override { return problem; }
 
-  // Histograms are summed over threads: (n_models, bins).
+  // Histograms are summed over threads: (n_values, bins).
   void EndHighCount(uint32_t pass, std::span<const uint64_t> histogram);
   void EndLowCount(uint32_t pass, std::span<const uint64_t> histogram);
   // All block sums are there: pairs neighbours until one is left, an odd last one moves up unchanged.
@@ -47,6 +48,13 @@ class CpuJobState : public JobState {
   // (n_blocks, n_values) of the whole tensor
   std::vector<double>& block_sums(uint32_t pass) { return block_sums_[pass]; }
 
+  // (n_columns, n_values)
+  std::vector<double>& column_sums(uint32_t pass) { return column_sums_[pass]; }
+  // (n_groups, n_group_values), zeros at first
+  std::vector<double>& group_values() { return group_values_; }
+  // (n_blocks)
+  std::vector<RoundingLoss>& block_losses() { return block_losses_; }
+
   const PassList& passes() const { return passes_; }
   bool used_lerp = false;
   const DataProblem* problem = nullptr;
@@ -55,11 +63,14 @@ class CpuJobState : public JobState {
   std::optional<NonFinite> Merged(size_t finding) const;
 
   const PassList passes_;
-  std::vector<PassView> views_;                  // (n_passes)
-  std::vector<SelectProgress> selects_;          // (n_passes)
-  std::vector<std::vector<double>> block_sums_;  // (n_passes)
-  std::vector<std::vector<double>> sums_;        // (n_passes)
-  std::vector<RangeFinding> findings_;           // (n_inputs + 1)
+  std::vector<PassView> views_;                   // (n_passes)
+  std::vector<SelectProgress> selects_;           // (n_passes)
+  std::vector<std::vector<double>> block_sums_;   // (n_passes)
+  std::vector<std::vector<double>> column_sums_;  // (n_passes)
+  std::vector<std::vector<double>> sums_;         // (n_passes)
+  std::vector<double> group_values_;
+  std::vector<RoundingLoss> block_losses_;
+  std::vector<RangeFinding> findings_;  // (n_inputs + 1)
 };
 
 }  // namespace gpumerge

@@ -6,6 +6,7 @@
 // it.
 #pragma once
 
+#include "gpumerge/backend.h"
 #include "gpumerge/job.h"
 
 #include <cstddef>
@@ -32,14 +33,16 @@ enum class Step : uint8_t {
   kCountTies,
   kFindTie,
   kReduce,
+  kReduceGroups,  // rows: sums of whole rows, finished; columns: adds the range to the sums of some columns
+  kEndColumns,    // finishes some columns; reads no data
   kMap,
 };
 
 // The results of one pass of a job, as range code sees them.
 struct PassView {
-  Selection* selections = nullptr;  // kSelect: (n_models)
-  uint64_t* wanted = nullptr;       // kSelect: (n_models) elements to keep
-  uint32_t* high_bins = nullptr;    // kSelect: (n_models) where the threshold lies, after kCountHigh
+  Selection* selections = nullptr;  // kSelect: (n_values)
+  uint64_t* wanted = nullptr;       // kSelect: (n_values) elements to keep
+  uint32_t* high_bins = nullptr;    // kSelect: (n_values) where the threshold lies, after kCountHigh
   double* sums = nullptr;           // kReduce: (n_values), 0 until the pass has ended
 };
 
@@ -48,6 +51,12 @@ struct RangeFinding {
   uint64_t first_index = ~uint64_t{0};
   uint64_t count = 0;
   float largest_finite = 0;
+};
+
+// The first row or column whose values have no merge.
+struct GroupProblem {
+  const DataProblem* problem = nullptr;  // nullptr: none
+  uint64_t group = ~uint64_t{0};
 };
 
 // Values that a selection's threshold may well be; unused ones are 0xffffffff, which no key is.
@@ -66,27 +75,49 @@ struct RangeContext {
   const PassView* passes = nullptr;
   uint32_t pass = 0;
   Step step = Step::kMap;
-  uint64_t first_elem = 0;  // multiple of kBlockElems
+  uint64_t first_elem = 0;  // multiple of kBlockElems; where ranks or sums of rows are made, the first of a row as well
   uint64_t n_elems = 0;
-  const std::byte* const* inputs = nullptr;  // (n_inputs), each at first_elem
-  float* scratch = nullptr;                  // ScratchFloats(job), 64-byte aligned, owned by the thread
-  std::byte* output = nullptr;               // kMap: at first_elem
-  RangeFinding* findings = nullptr;          // kMap: (n_inputs + 1); the last is the output's overflow
-  bool* used_lerp = nullptr;                 // kMap
-  const DataProblem** problem = nullptr;     // kMap
-  uint32_t* histogram = nullptr;             // kCountHigh: (n_models, kHighBins); kCountLow: (n_models, kLowBins)
-  uint32_t* samples = nullptr;               // kSample: out, (n_models, n_elems)
-  const Guesses* guesses = nullptr;          // kCountGuesses: (n_models)
-  GuessCounts* guess_counts = nullptr;       // kCountGuesses: out, (n_models)
-  uint64_t* ties = nullptr;                  // kCountTies: out, (n_models)
-  uint32_t model = 0;                        // kFindTie: of which model
-  uint64_t tie_rank = 0;                     // kFindTie: in, 1 = the first tie of the range
-  uint64_t* tie_index = nullptr;             // kFindTie: out, flat index of that tie
-  double* block_sums = nullptr;              // kReduce: (n_blocks of the range, n_values)
+  uint64_t row_elems = 1, n_columns = 1;
+  const std::byte* const* inputs = nullptr;    // (n_inputs), each at first_elem
+  float* scratch = nullptr;                    // ScratchFloats, 64-byte aligned, owned by the thread
+  uint64_t* rank_words = nullptr;              // RankWords, where the pass reads ranks; owned by the range meanwhile
+  uint32_t n_group_values = 0;                 // of the job
+  double* group_values = nullptr;              // (n_groups, n_group_values)
+  std::byte* output = nullptr;                 // kMap: at first_elem
+  RangeFinding* findings = nullptr;            // kMap: (n_inputs + 1); the last is the output's overflow
+  RoundingLoss* block_losses = nullptr;        // kMap: (n_blocks of the range)
+  bool* used_lerp = nullptr;                   // kMap
+  const DataProblem** problem = nullptr;       // kMap
+  GroupProblem* group_problem = nullptr;       // kReduceGroups of rows, kEndColumns
+  uint32_t* histogram = nullptr;               // kCountHigh: (n_values, kHighBins); kCountLow: (n_values, kLowBins)
+  uint32_t* samples = nullptr;                 // kSample: out, (n_values, n_elems)
+  const Guesses* guesses = nullptr;            // kCountGuesses: (n_values)
+  GuessCounts* guess_counts = nullptr;         // kCountGuesses: out, (n_values)
+  uint64_t* ties = nullptr;                    // kCountTies: out, (n_values)
+  uint32_t selection = 0;                      // kFindTie: which one
+  uint64_t tie_rank = 0;                       // kFindTie: in, 1 = the first tie of the range
+  uint64_t* tie_index = nullptr;               // kFindTie: out, flat index of that tie
+  double* block_sums = nullptr;                // kReduce: (n_blocks of the range, n_values)
+  double* column_sums = nullptr;               // kReduceGroups, kEndColumns of columns: (n_columns, n_values)
+  uint64_t first_column = 0, last_column = 0;  // of these only [first_column, last_column)
 };
 
-// Values, random words, result and keys of one tile.
-inline uint64_t ScratchFloats(const MergeJob& job) { return (job.inputs.size() + job.n_models() + 2) * kTileElems; }
+inline uint32_t GroupValues(const PassList& passes) {
+  uint32_t n = 0;
+  for (const PassInfo& pass : passes) n = n < pass.n_group_values ? pass.n_group_values : n;
+  return n;
+}
+
+// Values, random words, result, keys, group values (as double) and ranks of one tile.
+inline uint64_t ScratchFloats(const MergeJob& job, const PassList& passes) {
+  bool ranks = false;
+  for (const PassInfo& pass : passes) ranks = ranks || pass.ranks;
+  const uint64_t rows = job.inputs.size() + job.n_models() + 2 + 2 * GroupValues(passes) + (ranks ? job.n_models() : 0);
+  return rows * kTileElems;
+}
+
+// Ranks of one row, in 32 bits each, and its keys with their indices twice.
+inline uint64_t RankWords(const MergeJob& job) { return job.row_elems() * (2 + (job.n_models() + 1) / 2); }
 
 struct CpuMethod {
   std::string_view name;

@@ -75,6 +75,32 @@ inline void StoreTile(DType dtype, const float* from, uint32_t n, std::byte* to)
   }
 }
 
+template <class Stored, class Widen>
+GM_HD void SampleLoop(const std::byte* from, uint32_t n, uint32_t stride, float* to, Widen widen) {
+  const Stored* stored = reinterpret_cast<const Stored*>(from);
+  for (uint32_t j = 0; j < n; j += stride) *to++ = widen(stored[j]);
+}
+
+// Widens every stride-th of n elements.
+inline void LoadSamples(DType dtype, const std::byte* from, uint32_t n, uint32_t stride, float* to) {
+  switch (dtype) {
+    case DType::kF32:
+      return SampleLoop<float>(from, n, stride, to, [](float f) { return f; });
+    case DType::kBF16:
+      return SampleLoop<uint16_t>(from, n, stride, to, [](uint16_t h) { return FromBf16(h); });
+    case DType::kF16:
+      return SampleLoop<uint16_t>(from, n, stride, to, [](uint16_t h) { return FromF16(h); });
+    case DType::kF8E4M3:
+      return SampleLoop<uint8_t>(from, n, stride, to, [](uint8_t h) { return FromF8E4M3(h); });
+    case DType::kF8E5M2:
+      return SampleLoop<uint8_t>(from, n, stride, to, [](uint8_t h) { return FromF8E5M2(h); });
+    case DType::kF64:
+      return SampleLoop<double>(from, n, stride, to, [](double d) { return FromF64(d); });
+    default:
+      return;
+  }
+}
+
 // The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4.
 inline void DrawTile(const MergeJob& job, uint64_t first_elem, uint32_t n, uint32_t* draws) {
   const PhiloxKey key = MakePhiloxKey(job.seed, job.name_hash);

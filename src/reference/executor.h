@@ -73,8 +73,9 @@ class ReferenceExecutor {
     const uint64_t group_elems = axis == GroupAxis::kRows ? job_.row_elems() : job_.column_elems();
     for (uint64_t group = 0; group < n_groups; ++group)
       if (const DataProblem* problem =
-              FinishGroup(finish, sums[group].data(), group_elems, &group_values_[group * n_group_values_]))
-        Fail(*problem);
+              FinishGroup(finish, sums[group].data(), group_elems, &group_values_[group * n_group_values_]);
+          problem != nullptr && call_.result->problem == nullptr)
+        Fail(*problem);  // of the first such group
   }
 
   template <class Element>

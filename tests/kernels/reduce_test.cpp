@@ -49,8 +49,9 @@ std::vector<double> ByReference(const std::vector<float>& values, ReduceOp op) {
 template <class Sum>
 std::vector<double> ByRanges(const std::vector<float>& values, ReduceOp op, uint64_t range_elems) {
   testing::TestJob test = testing::MakeJob({.method = "passthrough", .inputs = {values}});
-  CpuJobState state(test.job, {{PassKind::kReduce, 2, op}});
-  std::vector<float> scratch(ScratchFloats(test.job) + 16);
+  const PassList passes = {{PassKind::kReduce, 2, op}};
+  CpuJobState state(test.job, passes);
+  std::vector<float> scratch(ScratchFloats(test.job, passes) + 16);
   const size_t misaligned = (reinterpret_cast<uintptr_t>(scratch.data()) / sizeof(float)) % 16;
   const uint64_t n_ranges = (values.size() + range_elems - 1) / range_elems;
   for (uint64_t range = n_ranges; range-- > 0;) {

@@ -106,10 +106,12 @@ struct TestResult {
   std::unique_ptr<JobState> state;
 };
 
-// Runs a job on a backend: whole (chunk_elems = 0), or streamed in chunks, one reading after the other.
+// Runs a job on a backend: whole (chunk_elems = 0), or streamed in chunks of at least that, one reading after the other.
 inline TestResult RunTestJob(Backend& backend, const TestJob& test, uint64_t chunk_elems) {
   const MergeJob& job = test.job;
   const PassList passes = Methods()[job.method].passes(job);
+  const uint64_t cut = CutElems(job, passes);
+  chunk_elems = (chunk_elems + cut - 1) / cut * cut;
   TestResult result;
   result.output.assign(job.n_elems * ElementBytes(job.out_dtype), std::byte{0xee});
   result.state = backend.NewState(job, passes);
