@@ -36,7 +36,7 @@ Error Changed(const std::string& path) {
 
 }  // namespace
 
-InputFiles::InputFiles(const Plan& plan) : plan_(plan) {
+InputFiles::InputFiles(const Plan& plan, const Scratch* scratch) : plan_(plan), scratch_(scratch) {
   AllowManyFiles();
   for (const PlanFile& file : plan.files) {
     fds_.push_back(OpenRegular(file.path));
@@ -45,8 +45,9 @@ InputFiles::InputFiles(const Plan& plan) : plan_(plan) {
   }
 }
 
-void InputFiles::Read(uint32_t file, uint64_t offset_bytes, void* to, uint64_t size_bytes) const {
-  ReadFully(fds_[file].get(), offset_bytes, to, size_bytes, plan_.files[file].path);
+void InputFiles::Read(const PlanInput& input, uint64_t offset_bytes, void* to, uint64_t size_bytes) const {
+  if (input.item) return scratch_->Read(input.offset_bytes + offset_bytes, to, size_bytes);
+  ReadFully(fds_[input.file].get(), input.offset_bytes + offset_bytes, to, size_bytes, plan_.files[input.file].path);
 }
 
 void InputFiles::CheckUnchanged() const {

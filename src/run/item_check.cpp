@@ -15,6 +15,9 @@ namespace gpumerge {
 namespace {
 
 std::string InputPlace(const Plan& plan, const PlanInput& input) {
+  if (input.item)
+    return fmt::format("stage {}, tensor \"{}\"", EscapeForTerminal(plan.models[input.model].reference),
+                       EscapeForTerminal(input.tensor));
   return fmt::format("{}, tensor \"{}\" at byte {}", plan.files[input.file].path, EscapeForTerminal(input.tensor),
                      input.offset_bytes);
 }

@@ -8,13 +8,16 @@
 #include "src/base/text.h"
 #include "src/io/output_dir.h"
 #include "src/run/device_layout.h"
+#include "src/run/item_queue.h"
 #include "src/run/layout.h"
 #include "src/run/memory.h"
 #include "src/run/output_check.h"
 #include "src/run/pipeline.h"
 #include "src/run/report.h"
 #include "src/run/run_on.h"
+#include "src/run/scratch.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +27,7 @@ namespace {
 
 void CheckSpace(const Plan& plan) {
   const uint64_t free_bytes = FreeDiskBytes(plan.output_dir);
-  const uint64_t needed = Totals(plan).disk_bytes + Totals(plan).disk_bytes / 100;
+  const uint64_t needed = Totals(plan).disk_bytes + Totals(plan).disk_bytes / 100 + MostScratchBytes(plan);
   if (free_bytes >= needed) return;
   throw Error({.code = ErrorCode::kOutSpace,
                .message = "not enough disk space for the output",
@@ -64,8 +67,10 @@ void AddItem(const PlanItem& item, const MemoryLayout& layout, RunEstimate* esti
   estimate->n_streamed_tensors += again > 0 ? 1 : 0;
   estimate->n_kept_tensors += way == Way::kKept ? 1 : 0;
   for (const PlanInput& input : item.inputs) {
-    estimate->bytes_read += (1 + again) * input.size_bytes;
-    estimate->bytes_read_again += again * input.size_bytes;
+    if (!input.item) {
+      estimate->bytes_read += (1 + again) * input.size_bytes;
+      estimate->bytes_read_again += again * input.size_bytes;
+    }
     if (on_device) estimate->bytes_to_device += (1 + again) * input.size_bytes;
   }
   if (on_device) estimate->bytes_from_device += item.size_bytes;
@@ -91,12 +96,19 @@ RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices d
                                .help = "end other programs on the GPU, or say --device cpu"});
   OutputDir output(plan.output_dir, options.overwrite, options.sync);
   const std::vector<int> shards = CreateShards(plan, &output);
-  const PipelineOptions pipeline{memory.layout.units, memory.staging, ReaderThreads(options), options.selfcheck_percent,
-                                 options.on_progress};
+  std::optional<Scratch> scratch;
+  if (!plan.stages.empty()) scratch.emplace(output.staging_path(), Totals(plan).stage_bytes);
+  const PipelineOptions pipeline{.units = memory.layout.units,
+                                 .staging = memory.staging,
+                                 .reader_threads = ReaderThreads(options),
+                                 .scratch = scratch ? &*scratch : nullptr,
+                                 .selfcheck_percent = options.selfcheck_percent,
+                                 .on_progress = options.on_progress};
   const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, devices.pointers(), pipeline,
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
                                               output.WriteAt(shards[shard], offset, data, size);
                                             });
+  scratch.reset();
   RunStats stats;
   stats.device = DeviceText(devices.pointers());
   devices.backends.clear();  // their memory is not needed for what follows
@@ -118,9 +130,11 @@ RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices d
   stats.output_dir = plan.output_dir;
   stats.selfcheck_tensors = result.selfcheck_tensors;
   stats.warnings = std::move(memory.warnings);
-  if (plan.method == "slerp") {
-    for (const ItemResult& item : result.items) stats.slerp_lerp_tensors += item.used_lerp ? 1 : 0;
-    stats.slerp_tensors = Totals(plan).n_merged;
+  for (size_t i = 0; i < plan.items.size(); ++i) {
+    const PlanItem& item = plan.items[i];
+    if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;
+    ++stats.slerp_tensors;
+    stats.slerp_lerp_tensors += result.items[i].used_lerp ? 1u : 0u;
   }
   return stats;
 }
@@ -143,6 +157,7 @@ RunEstimate EstimateRunOn(const Plan& plan, const RunOptions& options, ChosenDev
   if (!layout.units.empty()) estimate.device_memory_bytes = layout.units[0].device_memory.total_bytes();
   for (const PlanItem& item : plan.items) AddItem(item, layout, &estimate);
   estimate.disk_free_bytes = FreeDiskBytes(plan.output_dir);
+  estimate.scratch_bytes = MostScratchBytes(plan);
   return estimate;
 }
 

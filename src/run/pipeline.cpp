@@ -60,9 +60,10 @@ class Pipeline {
         to_read_(options.reader_threads),
         to_compute_(backends.size()),
         compute_seconds_(backends.size()) {
-    totals_.tensors_total = part.last - part.first;
     for (uint64_t i = part.first; i < part.last; ++i) {
       totals_.bytes_to_read += FileReadings(plan.items[i], options.units[0]) * plan.items[i].InputBytes();
+      if (plan.items[i].stage) continue;
+      ++totals_.tensors_total;
       totals_.bytes_to_write += plan.items[i].size_bytes;
     }
   }

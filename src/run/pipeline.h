@@ -5,6 +5,7 @@
 // allocated once. Knows no device, no YAML and no directory: bytes come from the plan's files and go to a sink.
 #pragma once
 
+#include "src/run/scratch.h"
 #include "src/run/units.h"
 
 #include "gpumerge/backend.h"
@@ -40,6 +41,7 @@ struct PipelineOptions {
   std::vector<UnitSizes> units;  // (n_backends); what they say of device memory is allocated already
   std::span<std::byte> staging;  // 64-byte aligned; every unit fits
   uint32_t reader_threads = 2;
+  Scratch* scratch = nullptr;                        // for plans with stages
   double selfcheck_percent = 0;                      // see RunOptions
   std::function<bool(const Progress&)> on_progress;  // false stops the run
 };

@@ -49,9 +49,10 @@ std::string WithoutPaths(const Plan& plan, std::string message) {
   return message;
 }
 
-Json Tensor(const PlanItem& item, const ItemResult& result) {
+Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
   Json tensor;
   tensor["name"] = item.name;
+  if (item.stage) tensor["stage"] = plan.stages[*item.stage].name;
   tensor["dtype"] = Info(item.job.out_dtype).name;
   tensor["shape"] = item.job.shape;
   tensor["action"] = item.action == PlanAction::kMerge ? "merge" : "copy";
@@ -69,6 +70,17 @@ Json Tensor(const PlanItem& item, const ItemResult& result) {
   return tensor;
 }
 
+// A line a tensor, of the output or of what its stages passed on.
+std::string TensorList(const Plan& plan, const std::vector<ItemResult>& results, bool of_stages) {
+  std::string text;
+  for (size_t i = 0; i < plan.items.size(); ++i) {
+    if (plan.items[i].stage.has_value() != of_stages) continue;
+    text += text.empty() ? "\n  " : ",\n  ";
+    text += Tensor(plan, plan.items[i], results[i]).dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results) {
@@ -78,9 +90,14 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   report["seed"] = plan.seed;
   report["plan_xxh3_128"] = PlanHash(plan);
   Json models = Json::array();
-  for (uint32_t m = 0; m < plan.models.size(); ++m)
+  for (uint32_t m = 0; m < plan.models.size(); ++m) {
     models.push_back(Json{{"name", plan.models[m].name}, {"base", plan.base == m}, {"donor", plan.donor == m}});
+    if (plan.models[m].stage) models.back()["stage"] = true;
+  }
   report["models"] = std::move(models);
+  for (const PlanStage& stage : plan.stages)
+    report["stages"].push_back(
+        Json{{"name", stage.name}, {"method", stage.method}, {"seed", stage.seed}, {"models", stage.models}});
   Json warnings = Json::array();
   for (const Diagnostic& warning : plan.warnings)
     warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", WithoutPaths(plan, warning.message)}});
@@ -90,11 +107,9 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   // UTF-8 by the header's rules; anything else is replaced rather than thrown over.
   std::string text = report.dump(1, ' ', false, Json::error_handler_t::replace);
   text.resize(text.rfind(']'));
-  for (size_t i = 0; i < plan.items.size(); ++i) {
-    text += i == 0 ? "\n  " : ",\n  ";
-    text += Tensor(plan.items[i], results[i]).dump(-1, ' ', false, Json::error_handler_t::replace);
-  }
-  return text + "\n ]\n}\n";
+  text += TensorList(plan, results, false) + "\n ]";
+  if (!plan.stages.empty()) text += ",\n \"stage_tensors\": [" + TensorList(plan, results, true) + "\n ]";
+  return text + "\n}\n";
 }
 
 }  // namespace gpumerge

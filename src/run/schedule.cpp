@@ -13,25 +13,21 @@ namespace {
 // One on its way back, one in the making, one that waits: more would keep the next item's inputs out.
 constexpr uint64_t kOutputsOnTheirWay = 3;
 
-// Norms and biases stand between the large tensors; on a device they go together, in few launches.
-constexpr uint64_t kTinyGroupBytes = 1 << 20;
+bool HasDevice(const std::vector<BackendShare>& shares) {
+  return std::any_of(shares.begin(), shares.end(),
+                     [](const BackendShare& share) { return share.sizes.device != nullptr; });
+}
 
 }  // namespace
 
 Schedule::Schedule(const Plan& plan, PlanPart part, std::vector<BackendShare> shares)
-    : plan_(plan), queue_(part.last - part.first) {
-  std::iota(queue_.begin(), queue_.end(), part.first);
-  bool has_device = false;
+    : plan_(plan), queue_(plan, part, HasDevice(shares)) {
   for (BackendShare& share : shares) {
-    has_device = has_device || share.sizes.device != nullptr;
     BackendRun backend;
     backend.lanes.resize(std::max(1u, share.lanes));
     backend.share = std::move(share);
     backends_.push_back(std::move(backend));
   }
-  if (has_device)
-    std::stable_partition(queue_.begin(), queue_.end(),
-                          [&](uint64_t item) { return GroupBytes(plan.items[item]) <= kTinyGroupBytes; });
 }
 
 std::optional<ScheduledUnit> Schedule::Next() {
@@ -81,23 +77,28 @@ std::optional<ScheduledUnit> Schedule::TakeNew(uint32_t b) {
   const UnitSizes& sizes = backend.share.sizes;
   const auto free_lane =
       std::find_if(backend.lanes.begin(), backend.lanes.end(), [](const Lane& lane) { return !lane.item; });
-  if (next_ == queue_.size() || free_lane == backend.lanes.end()) return std::nullopt;
+  if (free_lane == backend.lanes.end()) return std::nullopt;
+  std::optional<uint64_t> front = queue_.Front();
+  if (!front) return std::nullopt;
   const auto lane_number = static_cast<uint32_t>(free_lane - backend.lanes.begin());
 
-  const PlanItem& item = plan_.items[queue_[next_]];
+  const PlanItem& item = plan_.items[*front];
   const Way way = WayOf(item, sizes);
   if (way != Way::kWhole) {
     const bool alone = MustBeAlone(backend, item, way);
     if (!MayStart(backend, item, way, alone)) return std::nullopt;
-    backend.bytes_outstanding += Cost(queue_[next_], sizes);
-    free_lane->item.emplace(plan_, queue_[next_++], sizes);
+    backend.bytes_outstanding += Cost(*front, sizes);
+    free_lane->item.emplace(plan_, *front, sizes);
+    queue_.Take(*front);
     free_lane->age = next_age_++;
     free_lane->alone = alone;
     return NextOfLane(b, lane_number);
   }
   Batch batch(plan_, sizes);
-  while (next_ < queue_.size() && WayOf(plan_.items[queue_[next_]], sizes) == Way::kWhole && batch.Add(queue_[next_]))
-    backend.bytes_outstanding += Cost(queue_[next_++], sizes);
+  for (; front && WayOf(plan_.items[*front], sizes) == Way::kWhole && batch.Add(*front); front = queue_.Front()) {
+    backend.bytes_outstanding += Cost(*front, sizes);
+    queue_.Take(*front);
+  }
   return ScheduledUnit{batch.Take(), b, lane_number};
 }
 
@@ -123,13 +124,16 @@ void Schedule::Done(const ScheduledUnit& done) {
   BackendRun& backend = backends_[done.backend];
   --backend.units_on_their_way;
   for (const UnitPart& part : done.unit.parts) {
-    if (part.ends_item) backend.bytes_outstanding -= Cost(part.item, backend.share.sizes);
+    if (part.ends_item) {
+      backend.bytes_outstanding -= Cost(part.item, backend.share.sizes);
+      queue_.Done(part.item);
+    }
     if (part.kept && part.writes) --backend.lanes[done.lane].outputs_on_their_way;
   }
 }
 
 bool Schedule::AllHandedOut() const {
-  return next_ == queue_.size() && std::all_of(backends_.begin(), backends_.end(), [](const BackendRun& backend) {
+  return queue_.empty() && std::all_of(backends_.begin(), backends_.end(), [](const BackendRun& backend) {
            return std::none_of(backend.lanes.begin(), backend.lanes.end(),
                                [](const Lane& lane) { return lane.item.has_value(); });
          });

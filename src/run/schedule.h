@@ -7,6 +7,7 @@
 // is the same. Not thread-safe, no threads, no I/O.
 #pragma once
 
+#include "src/run/item_queue.h"
 #include "src/run/units.h"
 
 #include "gpumerge/plan.h"
@@ -68,8 +69,7 @@ class Schedule {
   uint64_t Cost(uint64_t item, const UnitSizes& sizes) const;
 
   const Plan& plan_;
-  std::vector<uint64_t> queue_;  // items
-  size_t next_ = 0;              // in queue_
+  ItemQueue queue_;
   uint64_t next_age_ = 0;
   std::vector<BackendRun> backends_;
 };

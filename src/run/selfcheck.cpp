@@ -117,7 +117,7 @@ std::vector<std::byte> Selfcheck::Compute(const PlanItem& item) const {
   work.last_read = TotalReads(item.passes);
   std::byte* to = aligned(memory.data());
   for (const PlanInput& input : item.inputs) {
-    files_.Read(input.file, input.offset_bytes, to, input.size_bytes);
+    files_.Read(input, 0, to, input.size_bytes);
     work.inputs.push_back(to);
     to += Align(input.size_bytes);
   }

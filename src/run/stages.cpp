@@ -24,9 +24,11 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
       backends_(backends),
       options_(options),
       sink_(sink),
-      files_(plan),
+      files_(plan, options.scratch),
       runs_(part.last - part.first),
       results_(part.last - part.first) {
+  for (uint64_t i = part.first; i < part.last; ++i)
+    for (const uint64_t item : ItemsReadBy(plan.items[i])) ++readers_left_[item];
   if (options.selfcheck_percent > 0) selfcheck_.emplace(plan, part, options.selfcheck_percent, files_);
 }
 
@@ -57,11 +59,11 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   const PlanInput& input = item.inputs[i];
   const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.inputs[i].dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
-  const uint64_t begin = input.offset_bytes + part.first_elem * elem_bytes;
+  const uint64_t begin = part.first_elem * elem_bytes;
   std::byte* to = memory + part.input_offsets[i];
   for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
     const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
-    files_.Read(input.file, begin + done, to + done, piece);
+    files_.Read(input, begin + done, to + done, piece);
     if (part.first_read == 0) RunOf(part).input_hashes[i].Update(to + done, piece);
   }
   return size_bytes;
@@ -106,10 +108,12 @@ Stages::Written Stages::Write(const UnitRun& unit) {
   const TraceRange trace("write");
   Written written;
   for (const UnitPart& part : unit.parts()) {
-    written.bytes += WriteOutput(part, unit);
+    const bool is_output = !plan_.items[part.item].stage;
+    const uint64_t bytes = WriteOutput(part, unit);
+    if (is_output) written.bytes += bytes;
     if (!part.ends_item) continue;
     End(part);
-    ++written.tensors;
+    if (is_output) ++written.tensors;
   }
   return written;
 }
@@ -122,7 +126,9 @@ uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
   if (selfcheck_)
     selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
   RunOf(part).output_hash.Update(data, size_bytes);
-  if (size_bytes > 0) sink_(item.shard, item.offset_bytes + part.first_elem * elem_bytes, data, size_bytes);
+  const uint64_t offset_bytes = item.offset_bytes + part.first_elem * elem_bytes;
+  if (item.stage) options_.scratch->Write(offset_bytes, data, size_bytes);
+  if (!item.stage && size_bytes > 0) sink_(item.shard, offset_bytes, data, size_bytes);
   return size_bytes;
 }
 
@@ -132,6 +138,9 @@ void Stages::End(const UnitPart& part) {
   for (const ContentHash& hash : run->input_hashes) result.input_hashes.push_back(hash.Hex());
   result.output_hash = run->output_hash.Hex();
   result.used_lerp = run->state && run->state->UsedLerp();
+  for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))
+    if (--readers_left_.at(read) == 0)
+      options_.scratch->Free(plan_.items[read].offset_bytes, plan_.items[read].size_bytes);
 }
 
 }  // namespace gpumerge

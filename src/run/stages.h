@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -74,8 +75,9 @@ class Stages {
   const PipelineOptions& options_;
   const OutputSink& sink_;
   const InputFiles files_;
-  std::vector<std::unique_ptr<ItemRun>> runs_;  // (n_items of the part); one stage at a time has an item
-  std::vector<ItemResult> results_;             // (n_items of the part)
+  std::vector<std::unique_ptr<ItemRun>> runs_;           // (n_items of the part); one stage at a time has an item
+  std::vector<ItemResult> results_;                      // (n_items of the part)
+  std::unordered_map<uint64_t, uint64_t> readers_left_;  // of stages' items: items that read them and are not done
   std::optional<Selfcheck> selfcheck_;
 };
 
