@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 namespace gpumerge {
 namespace {
@@ -27,18 +26,26 @@ constexpr uint64_t kSlackBytes = 5 << 20;
 // What is kept of every item until the report is written, and its part of the report.
 constexpr uint64_t kItemBytes = 1200, kInputBytes = 500;
 
+// All that a backend's scratch depends on: the number of inputs, the passes, and the rows that are ranked.
+std::vector<uint64_t> ScratchOf(const PlanItem& item) {
+  std::vector<uint64_t> key = {item.inputs.size()};
+  for (const PassInfo& pass : item.passes) {
+    key.insert(key.end(), {static_cast<uint64_t>(pass.kind), pass.n_values, pass.n_group_values});
+    if (pass.ranks) key.insert(key.end(), {item.job.row_elems(), item.job.n_elems});
+  }
+  return key;
+}
+
 // Scratch and states of one backend.
 uint64_t BackendBytes(const Plan& plan, const Backend& backend) {
-  // Scratch depends on a job's number of inputs and kinds of passes only: one job of each stands for all.
+  // One job stands for all with the same scratch.
   std::vector<const MergeJob*> jobs;
-  std::set<std::tuple<size_t, uint64_t>> seen;
+  std::set<std::vector<uint64_t>> seen;
   uint64_t state = 0;
   for (const PlanItem& item : plan.items) {
     if (item.action != PlanAction::kMerge) continue;
     state = std::max(state, backend.StateBytes(item.job, item.passes));
-    uint64_t kinds = 0;
-    for (const PassInfo& pass : item.passes) kinds = kinds * 8 + static_cast<uint64_t>(pass.kind) + 1;
-    if (seen.emplace(item.inputs.size(), kinds).second) jobs.push_back(&item.job);
+    if (seen.insert(ScratchOf(item)).second) jobs.push_back(&item.job);
   }
   // One tensor more than lanes: the next one's state is made while the last one's is still needed.
   return backend.FixedBytes(jobs) + (backend.Info().lanes + 1) * state;

@@ -39,15 +39,21 @@ uint64_t PartBytes(const PlanItem& item, uint64_t n_elems, bool with_inputs, boo
   return bytes;
 }
 
+// Parts begin at multiples of this, and it is the smallest of them. A tensor that cannot be cut is one.
+uint64_t SmallestPart(const PlanItem& item) {
+  return IsCopy(item) ? kBlockElems : std::min(CutElems(item.job, item.passes), std::max(Elems(item), kBlockElems));
+}
+
 // 0 = no limit.
-uint64_t MostElems(const UnitSizes& sizes) {
-  return (sizes.max_chunk_elems + kBlockElems - 1) / kBlockElems * kBlockElems;
+uint64_t MostElems(const PlanItem& item, const UnitSizes& sizes) {
+  const uint64_t part = SmallestPart(item);
+  return (sizes.max_chunk_elems + part - 1) / part * part;
 }
 
 bool GoesWhole(const PlanItem& item, const UnitSizes& sizes) {
   const bool on_device = sizes.device != nullptr && !IsCopy(item);
   if (!sizes.can_stream && !IsCopy(item)) return true;
-  if (sizes.max_chunk_elems > 0 && Elems(item) > MostElems(sizes)) return false;
+  if (sizes.max_chunk_elems > 0 && Elems(item) > MostElems(item, sizes)) return false;
   if (Elems(item) > kMaxResidentElems) return false;
   // One reading needs nothing in memory but the chunk at hand.
   if (GroupBytes(item) > (ReadingsOf(item) == 1 ? sizes.chunk_bytes : sizes.resident_bytes)) return false;
@@ -82,7 +88,7 @@ void Place(const Plan& plan, Unit* unit) {
 
 uint64_t GroupBytes(const PlanItem& item) { return PartBytes(item, Elems(item), true, true); }
 uint64_t SmallestChunkBytes(const PlanItem& item) {
-  return PartBytes(item, std::min(Elems(item), kBlockElems), true, true);
+  return PartBytes(item, std::min(Elems(item), SmallestPart(item)), true, true);
 }
 
 uint32_t ReadingsOf(const PlanItem& item) { return IsCopy(item) ? 1 : TotalReads(item.passes); }
@@ -143,12 +149,13 @@ PartCutter::PartCutter(const Plan& plan, uint64_t item, const UnitSizes& sizes)
       way_(WayOf(plan.items[item], sizes)),
       readings_(ReadingsOf(plan.items[item])) {}
 
-// The largest power of two of blocks whose part fits.
+// The largest power of two of smallest parts that fits.
 uint64_t PartCutter::ChunkElems(bool with_inputs, bool with_output) const {
-  const uint64_t most_blocks =
-      sizes_.chunk_bytes / PartBytes(plan_.items[item_], kBlockElems, with_inputs, with_output);
-  const uint64_t elems = std::bit_floor(std::max<uint64_t>(1, most_blocks)) * kBlockElems;
-  return sizes_.max_chunk_elems > 0 ? std::min(elems, MostElems(sizes_)) : elems;
+  const PlanItem& item = plan_.items[item_];
+  const uint64_t smallest = SmallestPart(item);
+  const uint64_t most = sizes_.chunk_bytes / PartBytes(item, smallest, with_inputs, with_output);
+  const uint64_t elems = std::bit_floor(std::max<uint64_t>(1, most)) * smallest;
+  return sizes_.max_chunk_elems > 0 ? std::min(elems, MostElems(item, sizes_)) : elems;
 }
 
 Unit PartCutter::Next() {

@@ -75,6 +75,45 @@ TEST(UnitsTest, KeptTensorComesOnceAndGoesOnce) {
   EXPECT_EQ(out, n_elems);
 }
 
+// A tensor whose rows are ranked or summed.
+PlanItem RowItem(uint64_t n_rows, uint64_t row_elems) {
+  PlanItem item = MakeItem(n_rows * row_elems, {{PassKind::kReduceGroups, 2, ReduceOp::kSum, GroupAxis::kRows, 1},
+                                                {PassKind::kMap, 0, ReduceOp::kSum, GroupAxis::kRows, 1, true}});
+  item.job.shape = {n_rows, row_elems};
+  return item;
+}
+
+TEST(UnitsTest, PartsOfATensorWithRowPassesAreWholeRowsAndWholeBlocks) {
+  const FakeDevice device;
+  const UnitSizes streamed{.chunk_bytes = 40 * kBlockElems * kBytesAnElem, .resident_bytes = 0};
+  UnitSizes kept = DeviceSizes(device, 1 << 30);
+  kept.chunk_bytes = kept.resident_bytes = streamed.chunk_bytes;
+  for (const uint64_t row : {64u, 3072u, 20u, 5000u, 4096u, 8192u}) {
+    const Plan plan = MakePlanOf({RowItem(5'000'000 / row + 3, row)});
+    for (const UnitSizes& sizes : {streamed, kept}) {
+      uint64_t n_parts = 0;
+      for (const Unit& unit : AllParts(plan, sizes)) {
+        EXPECT_EQ(unit.parts[0].first_elem % row, 0u) << row;
+        EXPECT_EQ(unit.parts[0].first_elem % kBlockElems, 0u) << row;
+        EXPECT_EQ(unit.parts[0].n_elems % row, 0u) << row;
+        ++n_parts;
+      }
+      EXPECT_GT(n_parts, 3u) << row;
+    }
+  }
+}
+
+TEST(UnitsTest, RowsThatNeverEndWithABlockGoWhole) {
+  const uint64_t row = 4097;
+  const Plan plan = MakePlanOf({RowItem(100, row)});
+  const UnitSizes sizes{.chunk_bytes = kChunk, .resident_bytes = 0, .max_chunk_elems = kBlockElems};
+  EXPECT_EQ(SmallestChunkBytes(plan.items[0]), GroupBytes(plan.items[0]));
+  for (const Unit& unit : AllParts(plan, sizes)) EXPECT_EQ(unit.parts[0].n_elems, 100 * row);
+  // The same tensor with passes that do not care about rows.
+  EXPECT_LT(SmallestChunkBytes(MakeItem(100 * row, kTiesPasses)), kChunk);
+  EXPECT_EQ(SmallestChunkBytes(RowItem(100, 3072)), 3 * kBlockElems * kBytesAnElem);
+}
+
 TEST(UnitsTest, KeptTensorOfTwoReadingsHasNothingBetween) {
   const FakeDevice device;
   const UnitSizes sizes = DeviceSizes(device, 100 << 20);
