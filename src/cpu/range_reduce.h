@@ -135,7 +135,7 @@ void ReduceRows(RangeTiles& tiles, Sum& sum, uint32_t n_values, const Finish& fi
   const RangeContext& c = tiles.context();
   BlockSum<Sum, Combine> block{{n_values}, {}};
   PairedBlocks<Sum, Combine> blocks{{n_values}, 0, {}};
-  double totals[ValueCount<Sum>::kMost];
+  double totals[ValueCount<Sum>::kMost] = {};
   for (uint64_t row = 0; row < c.n_elems; row += c.row_elems) {
     for (uint64_t begin = 0; begin < c.row_elems; begin += kBlockElems) {
       const uint64_t end = begin + kBlockElems < c.row_elems ? begin + kBlockElems : c.row_elems;
