@@ -35,13 +35,20 @@ struct Linear {
          .type = ParamType::kBool,
          .default_value = 1.0,
          .help = "divide by the sum of the weights"}};
+    static constexpr std::string_view kRemarks[] = {
+        "Uniform and weighted soups and WiSE-FT are this method: configs/soup_uniform.yaml, soup_weighted.yaml, "
+        "wise_ft.yaml.",
+        "A configured base_model is one more model, and needs a weight.",
+        "Weights that sum to zero are refused with normalize; mergekit writes infinity or NaN.",
+        "Products and sums are rounded one by one; mergekit on a CPU fuses them, which changes last bits."};
     static constexpr MethodInfo kInfo{.name = "linear",
                                       .summary = "weighted mean of the models",
                                       .formula = "out = sum_m w_m x_m / sum_m w_m",
                                       .reference = "model soups, arXiv:2203.05482",
                                       .base = BaseUse::kOrdinaryInput,
                                       .min_models = 1,
-                                      .params = kParams};
+                                      .params = kParams,
+                                      .remarks = kRemarks};
     return kInfo;
   }
   static std::optional<JobProblem> Check(const MergeJob& job) {

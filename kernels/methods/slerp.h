@@ -43,6 +43,11 @@ struct Slerp {
   static const MethodInfo& Info() {
     static constexpr ParamSpec kParams[] = {
         {.name = "t", .min = -1e6, .max = 1e6, .help = "0 is the base model, 1 the other one"}};
+    static constexpr std::string_view kRemarks[] = {
+        "Models of one base are often so close (|cos| > 0.9995) that slerp is plain interpolation; the report says of "
+        "which tensors. nuslerp has no such threshold.",
+        "t may lie outside of 0 to 1; t = 0 and t = 1 are the models themselves, bit for bit.",
+        "Norms, angle and coefficients are float64 whatever the type of the inputs."};
     static constexpr MethodInfo kInfo{
         .name = "slerp",
         .summary = "spherical interpolation between the base and one other model",
@@ -51,7 +56,9 @@ struct Slerp {
         .base = BaseUse::kRequired,
         .min_models = 1,
         .max_models = 1,
-        .params = kParams};
+        .params = kParams,
+        .copies_lone_input = true,
+        .remarks = kRemarks};
     return kInfo;
   }
 
