@@ -14,9 +14,10 @@ In case.json:
     model_indices     place of each model in the recipe, the base not counted
     seed, tensor_name what draws depend on
     out_dtype         type of gpumerge's result
+    model_selections, model_majority   what `trim_scope: model` found before: [threshold bits, end of ties] a model
     oracle, tolerance kind "bits": y has type out_dtype and every bit is promised. kind "abs": y is F64 (papers and
                       expectations) or F32 (mergekit) and |result - y| <= abs; with abs 0 only a zero's sign may differ
-    expected_error    the merge is refused with this code and there is no y
+    expected_error    the merge is refused with this code and there is no y; NUM-SINGULAR only when the values are read
 The same versions make the same bytes.
 """
 import argparse
@@ -28,9 +29,9 @@ import sys
 import gm_numpy  # noqa: F401
 import numpy as np
 
-from goldens import cases_simple, cases_task_vectors, mutations, oracles, randomness
+from goldens import cases_geometry, cases_simple, cases_sparse, cases_task_vectors, mutations, oracles, randomness
 
-MAX_FILE_BYTES, MAX_TOTAL_BYTES = 65536, 3_000_000
+MAX_FILE_BYTES, MAX_TOTAL_BYTES = 65536, 5_000_000
 MERGEKIT = "0.1.5"
 
 
@@ -48,6 +49,8 @@ def require_mergekit():
 def all_cases():
     yield from cases_simple.all_cases()
     yield from cases_task_vectors.all_cases()
+    yield from cases_sparse.all_cases()
+    yield from cases_geometry.all_cases()
     yield from oracles.all_cases()
 
 

@@ -34,6 +34,34 @@ TOLERANCE_UNITS = {
     ("mergekit", "dare_linear"): (0, "density 1, where nothing is drawn"),
     ("mergekit", "dare_ties"): (0, "density 1, where nothing is drawn"),
     ("mergekit", "passthrough"): (0, "one product"),
+    ("paper", "breadcrumbs"): (12, "as task_arithmetic"),
+    ("paper", "breadcrumbs_ties"): (12, "as ties"),
+    ("paper", "della"): (12, "as ties, and each survivor's own factor"),
+    ("paper", "della_linear"): (12, "as task_arithmetic, and each survivor's own factor"),
+    ("paper", "sce"): (12, "shares rounded to float32, products, sums and a division"),
+    ("paper", "nuslerp"): (8, "coefficients and two products rounded to float32"),
+    ("paper", "multislerp"): (12, "coefficients, products and sums in float32; the paper's way goes along a tangent"),
+    ("paper", "karcher"): (12, "coefficients, products and sums in float32"),
+    ("paper", "model_stock"): (8, "a share rounded to float32, sums and a product"),
+    ("paper", "nearswap"): (8, "a division and two products in float32"),
+    ("paper", "arcee_fusion"): (0, "the same elements are swapped"),
+    ("paper", "ram"): (8, "float32 divisions and sums"),
+    ("paper", "ramplus_tl"): (8, "float32 divisions, products and sums"),
+    ("mergekit", "breadcrumbs"): (0, "the same operations in the same order, with mergekit's sort made stable"),
+    ("mergekit", "breadcrumbs_ties"): (0, "the same operations in the same order, with mergekit's sort made stable"),
+    ("mergekit", "breadcrumbs rescale"): (12, "mergekit in float64: its float32 norms are torch's own sums"),
+    ("mergekit", "breadcrumbs_ties rescale"): (12, "mergekit in float64: its float32 norms are torch's own sums"),
+    ("mergekit", "della"): (0, "density 1, where nothing is drawn"),
+    ("mergekit", "della_linear"): (0, "density 1, where nothing is drawn"),
+    ("mergekit", "sce"): (12, "mergekit in float64"),
+    ("mergekit", "nuslerp"): (8, "mergekit in float64"),
+    ("mergekit", "multislerp"): (12, "mergekit in float64"),
+    ("mergekit", "karcher"): (12, "mergekit in float64"),
+    ("mergekit", "model_stock"): (8, "mergekit in float64"),
+    ("mergekit", "nearswap"): (4, "torch divides a number by a tensor as number * (1 / tensor), with one rounding more"),
+    ("mergekit", "arcee_fusion"): (0, "mergekit in float64: the same elements are swapped"),
+    ("mergekit", "ram"): (0, "the same operations in the same order"),
+    ("mergekit", "ramplus_tl"): (2, "mergekit's factor is made in float32, gpumerge's in float64"),
 }
 
 
@@ -50,6 +78,7 @@ class Case:
     tensor_name: str = DEFAULT_TENSOR
     model_indices: list = None
     with_base: bool = False  # for a method that can do without
+    over_model: dict = None  # what `trim_scope: model` found: model_selections, model_majority
     oracle: str = "contract"
     abs_tolerance: float = None  # overrides the table
     expected: np.ndarray = field(default=None, repr=False)  # flat; float32 or float64
@@ -75,7 +104,7 @@ class Case:
         """Raw bytes in out_dtype, or None when it is an error."""
         try:
             result = contract.merge(self.method, self.widened(), self.params, self.seed, self.tensor_name,
-                                    self.model_indices, self.shape, self.has_base)
+                                    self.model_indices, self.shape, self.has_base, self.over_model)
         except contract_core.Refused:
             return None
         return gm_safetensors.narrow(result, self.out_dtype)
@@ -101,6 +130,8 @@ class Case:
         largest = max((float(np.abs(x).max(initial=0)) for x in self.widened()), default=0.0)
         weights = self.params.get("weight") or self.params.get("scale") or [1.0]
         densities = self.params.get("density", [1.0])
+        densities = [d - e for d, e in zip(densities, self.params.get("epsilon", []))] \
+            if isinstance(self.params.get("epsilon"), list) else densities
         factor = max(1.0, sum(abs(w) for w in weights)) / min([d for d in densities if d > 0] or [1.0])
         return max(largest * factor, float(np.abs(self.expected).max(initial=0)))
 
@@ -122,6 +153,7 @@ class Case:
                 "inputs": names, "model_indices": self.model_indices, "shape": list(self.shape),
                 "tensor_name": self.tensor_name, "seed": self.seed, "params": self.params, "out_dtype": self.out_dtype,
                 "tolerance": self.tolerance}
+        text.update(self.over_model or {})
         if self.error:
             text["expected_error"] = self.error
         else:

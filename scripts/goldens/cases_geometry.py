@@ -1,6 +1,8 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
 """Golden cases of nuslerp, multislerp, karcher, model_stock, nearswap, arcee_fusion, ram and ramplus_tl."""
+import math
+
 import gm_numpy  # noqa: F401
 import numpy as np
 
@@ -90,6 +92,10 @@ def multislerp():
                (4,))
     yield case("opposite", "two opposite vectors of one weight: the weighted sum",
                [raw([1.0, -2.0, 3.0]), raw([-2.0, 4.0, -6.0])], {"weight": [0.5, 0.5]}, (3,))
+    yield case("zeros_base", "no change at all", [_tame(90, 1)] * 3, {"weight": [0.5, 0.5]}, (90,), with_base=True)
+    yield case("no_direction", "three directions that cancel out",
+               [raw([1.0, 0.0]), raw([-1.0, 0.0]), raw([0.0, 0.0])], {"weight": [0.5, 0.5, 1.0]}, (2,),
+               error="NUM-SINGULAR")
     yield case("equal", "equal inputs", [_tame(90, 1)] * 3, {"weight": [0.5, 0.25, 0.25]}, (90,))
     yield case("zero_sum_refused", "weights sum to zero", three, {"weight": [1.0, -0.5, -0.5]}, (100,),
                error="NUM-ZEROSUM")
@@ -97,7 +103,10 @@ def multislerp():
 
 def karcher():
     case = _case("karcher")
-    yield from _sweep("karcher", lambda name, shape, d: models(name, shape, d[:3]), lambda i: {})
+    def inputs(name, shape, dtypes):  # few elements of their own signs might be opposite
+        return models(name, shape, dtypes[:3]) if math.prod(shape) > 2 else family(name, shape, 2, dtypes)
+
+    yield from _sweep("karcher", inputs, lambda i: {})
     three = models("karcher", (100,), ["F32"] * 3)
     yield case("one_step", "max_iter 1", three, {"max_iter": 1}, (100,))
     yield case("no_step", "max_iter 0 is the mean direction", three, {"max_iter": 0}, (100,))
@@ -109,6 +118,9 @@ def karcher():
                [raw([0.9e-5, 0.0]), raw([0.6, 0.8]), raw([1.0, 0.5])], {}, (2,))
     yield case("short_kept", "a vector of norm 1.1e-5 takes part", [raw([1.1e-5, 0.0]), raw([0.6, 0.8]),
                                                                  raw([1.0, 0.5])], {}, (2,))
+    yield case("all_short", "no direction at all: the mean", [raw([1e-6, 0.0]), raw([2e-6, -3e-6])], {}, (2,))
+    yield case("opposite", "no arc leads to the opposite", [raw([1.0, -2.0, 0.5]), raw([-2.0, 4.0, -1.0])], {}, (3,),
+               error="NUM-SINGULAR")
     yield case("zeros", "only zeros", [raw([0.0] * 4)] * 2, {}, (4,))
     yield case("five_models", "sums go from left to right", models("karcher five", (100,), ["F32"] * 5), {}, (100,))
 
@@ -116,7 +128,7 @@ def karcher():
 def model_stock():
     case = _case("model_stock")
     yield from _sweep("model_stock", lambda name, shape, d: family(name, shape, 2, d),
-                      lambda i: {"filter_wise": i % 2 == 1})
+                      lambda i: {"filter_wise": i % 2 == 1, "singular": "base"})
     three = family("stock", GRID, 3, ["F32"] * 4)
     yield case("three", "the mean cosine of three pairs", three, {})
     yield case("three_rows", "a share for every row", three, {"filter_wise": True})
@@ -131,6 +143,11 @@ def model_stock():
                {}, (2,))
     yield case("floor", "norms held above 1e-6 as in mergekit", [raw([0.0] * 2), raw([3e-5, 1e-5]), raw([2e-5, 2e-5])],
                {"norm_floor": 1e-6}, (2,))
+    opposite = [raw([0.5, 1.0]), raw([0.75, 0.5]), raw([0.25, 1.5])]
+    yield case("singular", "a mean cosine of -1/(N-1)", opposite, {}, (2,), error="NUM-SINGULAR")
+    yield case("singular_is_base", "as in mergekit", opposite, {"singular": "base"}, (2,))
+    yield case("clamped", "t of at least 0", [raw([0.5, 1.0]), raw([0.75, 0.5]), raw([0.25, 1.25])],
+               {"clamp_t": True}, (2,))
     yield case("unchanged", "no change has no direction", [raw([0.5, 1.0])] * 3, {}, (2,))
 
 
@@ -142,6 +159,9 @@ def nearswap():
     yield case("zero", "t = 0 is the base", pair, {"t": 0.0}, (100,))
     yield case("large", "t above every distance is the model", pair, {"t": 1.0}, (100,))
     yield case("odd_values", "zeros of both signs, denormals", [_tame(90, 0), _tame(90, 2)], {"t": 0.3}, (90,))
+    yield case("ends", "w = 0, w = 1 and equal values keep the sign of zero",
+               [raw([-0.0, 1.0, -0.0, 0.5]), raw([1.0, -0.0, -0.0, 0.5])], {"t": 0.0}, (4,))
+    yield case("ends_model", "w = 1", [raw([-0.0, 1.0, -0.0, 0.5]), raw([1.0, -0.0, -0.0, 0.5])], {"t": 2.0}, (4,))
     yield case("floor", "distances around 1e-6", [raw([0.0] * 4), raw([0.5e-6, 1e-6, 2e-6, 0.0])], {"t": 0.7e-6}, (4,))
     yield case("t_rounds_to_float32", "0.1 is rounded to float32 first", [raw([0.0] * 3), raw([0.3, 0.7, 10.0])],
                {"t": 0.1}, (3,))
@@ -155,6 +175,8 @@ def arcee_fusion():
     yield case("matrix", "a row's divergence weighs its changes", pair, {})
     for factor in (0.0, 0.5, 3.0):
         yield case(f"iqr_{factor}", "how far above the median", pair, {"iqr_factor": factor})
+    yield case("epsilon", "a share of 1e-13 counts as 1e-8: the first row's divergence is the larger one",
+               [raw([30.0, 0.0, 7.0, 0.0]), raw([31.0, 31.0, 6.0, 13.0])], {"iqr_factor": 0.0}, (2, 2))
     yield case("equal", "no change: every importance is zero", [pair[0], pair[0]], {})
     yield case("large_values", "the exponent of the largest is 1", [raw([500.0, -900.0, 3.0, 0.0]),
                                                                   raw([501.0, -900.0, 7.0, 1.0])], {}, (2, 2))

@@ -64,6 +64,7 @@ def breadcrumbs(method):
     for gamma, density in ((0.0, 0.25), (0.05, 0.25), (0.019, 0.29), (0.2, 0.9), (0.01, 0.999), (1.0, 0.5), (0.1, 1e-3)):
         yield case(f"band_{gamma}_{density}", "the band below the largest", ladder,
                    {"weight": [1.0], "density": [density], "gamma": [gamma]})
+    yield case("default_gamma", "one in a hundred", ladder, {"weight": [1.0], "density": [0.25]})
     yield case("density_one", "gamma counts for nothing", ladder, {"weight": [1.0], "density": [1.0], "gamma": [0.5]})
     level = raw(np.where(np.arange(100) % 2 == 0, 0.75, -0.75))
     yield case("all_equal", "equal magnitudes: a band of the indices", [ladder[0], level],
@@ -86,6 +87,7 @@ def della(method):
     yield case("seed", "other draws", three, plain, (10, 10), seed=0x9E3779B97F4A7C15)
     yield case("model_indices", "a model that lacks the tensor keeps its place", three[:3],
                {"weight": [1.0, 0.5], "density": [0.4, 0.5]}, (10, 10), model_indices=[0, 2])
+    yield case("default_epsilon", "0.15", three, plain, (5, 20))
     yield case("epsilon_zero", "the same chance for all", three, {**plain, "epsilon": [0.0] * 3}, (10, 10))
     yield case("epsilon_negative", "small ones are likelier", three, {**plain, "epsilon": [-0.2] * 3}, (10, 10))
     yield case("density_one", "nothing is drawn", three, {**plain, "density": [1.0] * 3}, (10, 10))
@@ -94,9 +96,9 @@ def della(method):
                {"weight": [1.0], "density": [0.5], "epsilon": [0.45]}, (4, 25))
     yield from _della_limits(case)
     yield case("chance_below_zero", "density - epsilon must be above 0", three[:2],
-               {"weight": [1.0], "density": [0.1], "epsilon": [0.1]}, (10, 10), error="CFG-VALUE")
+               {"weight": [1.0], "density": [0.1], "epsilon": [0.1]}, (10, 10), error="CFG-RANGE")
     yield case("chance_above_one", "density + epsilon must be below 1", three[:2],
-               {"weight": [1.0], "density": [0.9], "epsilon": [0.1]}, (10, 10), error="CFG-VALUE")
+               {"weight": [1.0], "density": [0.9], "epsilon": [0.1]}, (10, 10), error="CFG-RANGE")
 
 
 def _della_limits(case):
@@ -142,6 +144,22 @@ def ties_keep_all():
                {"weight": [1.0, 0.5], "density": [0.0] * 2, "tie_break": "keep_all"}, (64,))
 
 
+def ties_of_model():
+    """The selections of a larger model, of which this tensor is one: thresholds that this tensor's share misses."""
+    steps = [raw((Noise(f"of model {m}").below(64, 7).astype(np.float32) - 3) / 8) for m in range(2)]
+    bits = [int(np.float32(value).view(np.uint32)) for value in (0.25, 0.125)]
+    for name, ends, more in (("ties_end", [20, 7], {}), ("no_ties", [0, 0], {}),
+                             ("all_ties", [0, 64], {"tie_break": "keep_all"}),
+                             ("majority", [20, 7], {"zero_sign": "majority"})):
+        for majority in (1, -1) if name == "majority" else (0,):
+            yield Case("ties", f"scope_model_{name}_{majority}".replace("-", "minus_"), "selections of the whole model",
+                       [raw([0.0] * 64), *steps], {"weight": [1.0, 1.0], "density": [0.5, 0.3], "trim_scope": "model",
+                                                   **more}, (64,),
+                       over_model={"model_selections": list(map(list, zip(bits, ends))), "model_majority": majority})
+    yield Case("ties", "scope_tensor", "the default", [raw([0.0] * 64), *steps],
+               {"weight": [1.0, 1.0], "density": [0.5, 0.3], "trim_scope": "tensor", "tie_break": "lowest_index"}, (64,))
+
+
 def sce():
     case = _case("sce")
     yield from _sweep("sce", lambda i, m: {"select_topk": [0.5, 1.0, 0.1, 0.8][i % 4]})
@@ -160,8 +178,11 @@ def sce():
     small = family("sce small", (100,), 2, ["F32"] * 3, base_sd=0.02, delta_sd=1e-4)
     yield case("small_changes", "weights follow the energy however small", small, {})
     yield case("small_changes_uniform", "energy below 1e-6 counts as none, as in mergekit", small,
-               {"uniform_below": 1e-6})
+               {"weight_floor": 1e-6})
     yield case("divisor_floor", "a divisor of at least 0.4", small, {"divisor_floor": 0.4})
+    yield case("mask_weights", "all elements are merged, the selection makes the shares", three,
+               {"select_topk": 0.3, "mask": "weights"})
+    yield case("mask_deltas", "the default", three, {"select_topk": 0.3, "mask": "deltas"})
     yield case("opposed", "the elected side takes all", [raw([0.0] * 4), raw([2.0, -2.0, 1.0, 0.0]),
                                                        raw([-1.0, 1.0, -1.0, 3.0])], {}, (4,))
 
@@ -174,4 +195,5 @@ def all_cases():
     for method in ELECTING:
         yield from elections(method)
     yield from ties_keep_all()
+    yield from ties_of_model()
     yield from sce()

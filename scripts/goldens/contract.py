@@ -23,18 +23,18 @@ DEFAULTS = {
     "slerp": {},
     "passthrough": {"scale": None},
     "task_arithmetic": {"normalize": False, "lambda": 1.0},
-    "ties": {**_FAMILY, **_ELECTION, "normalize": True, "tie_break": "lowest_index"},
+    "ties": {**_FAMILY, **_ELECTION, "normalize": True, "tie_break": "lowest_index", "trim_scope": "tensor"},
     "dare_linear": {**_FAMILY, "rescale": True},
     "dare_ties": {**_FAMILY, **_ELECTION, "rescale": True},
     "breadcrumbs": {**_FAMILY, "gamma": 0.01},
     "breadcrumbs_ties": {**_FAMILY, **_ELECTION, "gamma": 0.01},
     "della": {**_FAMILY, **_ELECTION, "normalize": True, "rescale": True, "epsilon": 0.15},
     "della_linear": {**_FAMILY, "rescale": True, "epsilon": 0.15},
-    "sce": {"select_topk": 1.0, "uniform_below": 0.0, "divisor_floor": 0.0},
+    "sce": {"select_topk": 1.0, "mask": "deltas", "weight_floor": 0.0, "divisor_floor": 0.0},
     "nuslerp": {"nuslerp_row_wise": False, "nuslerp_flatten": True},
     "multislerp": {"normalize_weights": True, "eps": 1e-8},
     "karcher": {"max_iter": 10, "tol": 1e-5},
-    "model_stock": {"filter_wise": False, "norm_floor": 0.0},
+    "model_stock": {"filter_wise": False, "norm_floor": 0.0, "singular": "error", "clamp_t": False},
     "nearswap": {},
     "arcee_fusion": {"iqr_factor": 1.5},
     "ram": {"epsilon": 1e-5},
@@ -102,10 +102,12 @@ def resolve(method, params, n_models):
     return resolved
 
 
-def merge(method, xs, params, seed, tensor_name, model_indices, shape, has_base):
-    """xs: flat float32 arrays, the base first where there is one. Returns flat float32. Raises Refused."""
+def merge(method, xs, params, seed, tensor_name, model_indices, shape, has_base,
+          over_model=None):
+    """xs: flat float32 arrays, the base first where there is one. over_model: what `trim_scope: model` found. Returns
+    flat float32. Raises Refused."""
     name_hash = randomness.xxh64(tensor_name.encode("utf-8"))
-    p = resolve(method, params, len(model_indices))
+    p = {**resolve(method, params, len(model_indices)), **(over_model or {})}
 
     def words(m, n):
         return words_of(n, seed, name_hash, model_indices[m])

@@ -31,6 +31,7 @@ RULES = {
     "slerp_norm_floor": 1e-8,      # a norm not above it counts as 1
     "nuslerp_norm_floor": 1e-7,    # a norm counts as at least this
     "nuslerp_collinear": 1e-16,    # 1 - cos^2 not above it: plain interpolation
+    "nuslerp_opposite": 1e-14,     # the same for cos < 0
     "nuslerp_zero_sum": 1e-6,      # |w0 + w1| below it: half of each
     "nearswap_floor": 1e-6,        # a distance counts as at least this
     "arcee_epsilon": 1e-8,         # added to both distributions

@@ -26,9 +26,10 @@ def _weighted(coefficients, vectors):
 
 def arc_coefficients(aa, bb, ab, t):
     """From the two squared norms and the product."""
-    floor = RULES["nuslerp_norm_floor"]
-    cos = min(1.0, max(-1.0, ab / (max(math.sqrt(aa), floor) * max(math.sqrt(bb), floor))))
-    if 1 - cos * cos <= RULES["nuslerp_collinear"]:
+    floor, norm_a, norm_b = RULES["nuslerp_norm_floor"], math.sqrt(aa), math.sqrt(bb)
+    lengths = math.sqrt(aa * bb) if min(norm_a, norm_b) >= floor else max(norm_a, floor) * max(norm_b, floor)
+    cos = min(1.0, max(-1.0, ab / lengths))
+    if 1 - cos * cos <= RULES["nuslerp_opposite" if cos < 0 else "nuslerp_collinear"]:
         return F32(1 - t), F32(t)
     theta = math.acos(cos)
     return F32(math.sin((1 - t) * theta) / math.sin(theta)), F32(math.sin(t * theta) / math.sin(theta))
@@ -72,26 +73,28 @@ def multislerp(xs, base, p, _shape):
     weights = np.array([float(w) for w in weights])
     if p["normalize_weights"]:
         weights = weights / weights.sum()
-    gram = _gram(vectors)
-    norms = np.sqrt(np.diag(gram))
+    norms = np.array([_norm(v) for v in vectors])
     directions = weights / (norms + p["eps"])
-    length = math.sqrt(max(0.0, float(directions @ gram @ directions)))
-    if length < p["eps"]:
-        if len(xs) != 2:
-            raise Refused("NUM-SINGULAR")
+    mean = sum_in_order([d * v.astype(F64) for d, v in zip(directions, vectors)])
+    length = math.sqrt(tree_sum(mean * mean))
+    if not norms.any():
+        coefficients = np.zeros(len(weights))
+    elif length >= p["eps"]:
+        coefficients = directions * (float(weights @ norms) / length)
+    elif len(xs) == 2:
         coefficients = weights
     else:
-        coefficients = directions * (float(weights @ norms) / length)
+        raise Refused("NUM-SINGULAR")
     merged = _weighted(coefficients, vectors)
     return merged if base is None else base + merged
 
 
 def karcher_coefficients(gram, max_iter, tol):
-    """Of the inputs; None when all are too short. Everything happens in the span of the unit vectors."""
+    """Of the inputs. Everything happens in the span of the unit vectors."""
     norms = np.sqrt(np.diag(gram))
     used = norms > tol
     if not used.any():
-        return None
+        return np.full(len(norms), 1 / len(norms))
     n = int(used.sum())
     units = gram[np.ix_(used, used)] / np.outer(norms[used], norms[used])
 
@@ -107,6 +110,8 @@ def karcher_coefficients(gram, max_iter, tol):
             theta = math.acos(cos)
             if theta < tol:
                 continue
+            if math.pi - theta < tol:
+                raise Refused("NUM-SINGULAR")
             tangent += (theta / math.sin(theta) / n) * (np.eye(n)[i] - cos * point)
         step = length(tangent)
         if step < tol:
@@ -122,37 +127,41 @@ def karcher_coefficients(gram, max_iter, tol):
 def karcher(xs, _base, p, _shape):
     if len(xs) == 1:
         return xs[0]
-    coefficients = karcher_coefficients(_gram(xs), p["max_iter"], p["tol"])
-    return np.zeros_like(xs[0]) if coefficients is None else _weighted(coefficients, xs)
+    return _weighted(karcher_coefficients(_gram(xs), p["max_iter"], p["tol"]), xs)
 
 
-def stock_share(gram, norm_floor):
-    """How much of the models' mean: from the mean cosine of all pairs of differences."""
+def stock_share(gram, p):
+    """Of the sum of the differences: from the mean cosine of all pairs. float32."""
     cosines = []
     for i, j in itertools.combinations(range(len(gram)), 2):
-        lengths = max(math.sqrt(gram[i, i]) * math.sqrt(gram[j, j]), norm_floor)
+        lengths = max(math.sqrt(gram[i, i] * gram[j, j]), p["norm_floor"])
         cosines.append(min(1.0, max(-1.0, gram[i, j] / lengths)) if lengths > 0 else 0.0)
     cos, n = sum(cosines) / len(cosines), len(gram)
     divisor = 1 + (n - 1) * cos
-    return 0.0 if abs(divisor) < RULES["stock_singular"] else n * cos / divisor
+    if abs(divisor) < RULES["stock_singular"]:
+        if p["singular"] == "base":
+            return F32(0)
+        raise Refused("NUM-SINGULAR")
+    t = n * cos / divisor
+    return F32((min(1.0, max(0.0, t)) if p["clamp_t"] else t) / n)
 
 
 def model_stock(xs, base, p, shape):
     deltas = [x - base for x in xs]
+    share = None
     if p["filter_wise"]:
         rows = [as_rows(d, shape) for d in deltas]
-        shares = np.array([stock_share(_gram(row), p["norm_floor"]) for row in zip(*rows)], F64)
-        t = np.repeat(shares, rows[0].shape[1])
+        share = np.repeat(np.array([stock_share(_gram(row), p) for row in zip(*rows)], F32), rows[0].shape[1])
     else:
-        t = np.full(base.size, stock_share(_gram(deltas), p["norm_floor"]), F64)
-    mean = sum_in_order(xs) / F32(len(xs))
-    return t.astype(F32) * mean + (1 - t).astype(F32) * base
+        share = stock_share(_gram(deltas), p)
+    return base + sum_in_order(deltas) * share
 
 
 def nearswap(xs, base, p, _shape):
     near = F32(p["t"]) / np.maximum(np.abs(base - xs[0]), F32(RULES["nearswap_floor"]))
     near = np.minimum(np.maximum(near, F32(0)), F32(1))
-    return near * xs[0] + (F32(1) - near) * base
+    between = near * xs[0] + (F32(1) - near) * base
+    return np.where((near == 0) | (xs[0] == base), base, np.where(near == 1, xs[0], between))
 
 
 def arcee_importance(x, base, shape):
@@ -164,7 +173,7 @@ def arcee_importance(x, base, shape):
     rows = []
     for tuned, old in zip(as_rows(x, shape), as_rows(base, shape)):
         p, q = distribution(tuned), distribution(old)
-        divergence = tree_sum(p * np.log(p / q))
+        divergence = max(tree_sum(p * np.log(p / q)), 0.0)
         rows.append((np.abs(tuned - old).astype(F64) * divergence).astype(F32))
     return np.concatenate(rows)
 

@@ -6,7 +6,7 @@ import math
 import gm_numpy  # noqa: F401
 import numpy as np
 
-from goldens.contract_core import (F32, F64, RULES, Refused, as_rows, checked_weight_sum, draw_mask, kept_count,
+from goldens.contract_core import (F32, F64, RULES, Refused, as_rows, checked_weight_sum, draw_mask, keys, kept_count,
                                    largest_first, rescale_factor, sum_in_order, top_k_mask, tree_sum)
 
 
@@ -34,12 +34,21 @@ def keep_chances(delta, density, epsilon, shape):
     return ((density - epsilon) + ranks / F64(extent - 1) * (2 * epsilon)).reshape(-1)
 
 
+def model_mask(delta, selection, keep_all):
+    """A selection over the whole model: magnitude bits above a threshold, and those equal to it before an index."""
+    threshold, tie_end = selection
+    key = keys(delta)
+    return (key > threshold) | ((key == threshold) & (keep_all | (np.arange(len(delta)) < tie_end)))
+
+
 def _sparsified(delta, m, p, sparsify, words, shape):
     density, rule = p["density"][m], p["rescale"]
     n, chances = len(delta), None
     if density >= 1 or density <= 0:
         return delta if density >= 1 else np.zeros_like(delta)
-    if sparsify == "magnitude":
+    if p.get("trim_scope") == "model":
+        mask = model_mask(delta, p["model_selections"][m], p["tie_break"] == "keep_all")
+    elif sparsify == "magnitude":
         mask = top_k_mask(delta, density, p.get("tie_break") == "keep_all")
     elif sparsify == "outliers":
         mask = _band_mask(delta, density, p["gamma"][m])
@@ -47,8 +56,8 @@ def _sparsified(delta, m, p, sparsify, words, shape):
         mask = draw_mask(words(m, n), density)
     else:
         epsilon = p["epsilon"][m]
-        if not (density - epsilon > 0 and density + epsilon < 1):
-            raise Refused("CFG-VALUE")
+        if not (density - abs(epsilon) > 0 and density + abs(epsilon) < 1):
+            raise Refused("CFG-RANGE")
         chances = keep_chances(delta, density, epsilon, shape)
         mask = draw_mask(words(m, n), chances)
     if rule is True:
@@ -65,7 +74,8 @@ def _elected_signs(votes, p):
         votes = [np.sign(v) for v in votes]
     sign = np.sign(sum_in_order(votes))
     rule = p.get("zero_sign", "plus")
-    at_zero = {"plus": 1 if RULES["zero_elects_plus"] else -1, "zero": 0, "majority": np.sign(sign.sum(dtype=F64))}
+    majority = p["model_majority"] if p.get("trim_scope") == "model" else np.sign(sign.sum(dtype=F64))
+    at_zero = {"plus": 1 if RULES["zero_elects_plus"] else -1, "zero": 0, "majority": majority}
     return np.where(sign == 0, F32(at_zero[rule]), sign)
 
 
@@ -106,13 +116,16 @@ def sce(xs, p):
     deltas = [x - base for x in models]
     if p["select_topk"] < 1:
         variance = _variances(deltas)
-        kept = math.floor(p["select_topk"] * int(np.count_nonzero(variance))) if p["select_topk"] > 0 else 0
+        count = math.floor(p["select_topk"] * int(np.count_nonzero(variance)))
         mask = np.zeros(base.size, bool)
-        mask[largest_first(variance)[:kept]] = True
-        deltas = [np.where(mask, d, F32(0)) for d in deltas]
-    energy = [tree_sum(d.astype(F64) * d.astype(F64)) / d.size if d.size else 0.0 for d in deltas]
+        mask[largest_first(variance)[:count]] = True
+        kept = [np.where(mask, d, F32(0)) for d in deltas]
+    else:
+        kept = deltas
+    energy = [tree_sum(d.astype(F64) * d.astype(F64)) / d.size for d in kept]
+    deltas = deltas if p["mask"] == "weights" else kept
     total = sum(energy)
-    uniform = total == 0 or total < p["uniform_below"]
+    uniform = total == 0 or total < p["weight_floor"]
     shares = [F32(1 / len(models)) if uniform else F32(e / total) for e in energy]
     plus = sum_in_order(deltas) >= 0
     agrees = [np.where(plus, d > 0, d < 0) for d in deltas]

@@ -7,7 +7,7 @@ import gm_numpy  # noqa: F401
 import gm_safetensors
 import numpy as np
 
-from goldens.case import NO_BASE, Case
+from goldens.case import Case
 from goldens.inputs import family, models, unit_pair
 
 BF16 = ["BF16"] * 4
@@ -38,6 +38,82 @@ def paper_cases():
         for method in ("ties", "dare_ties"):
             yield make(method, f"rescale_{rule}", few,
                        {"weight": binary, "density": [0.3, 0.5, 0.7], "rescale": rule, "lambda": 0.7})
+
+
+def paper_cases_of_others():
+    """The same of the methods beside the classic ones."""
+    def make(method, name, inputs, params, **more):
+        return Case(method, name, "float64 from the published formula", inputs, params, more.pop("shape", (40, 25)),
+                    oracle="paper", **more)
+
+    few, soup = family("paper", (1000,), 3, BF16), models("paper soup", (1000,), BF16[:3])
+    weights, binary, density = [0.6, 0.8, 0.5], [0.5, 1.0, 0.75], {"density": [0.5, 0.25, 0.875]}
+    for name, mode in NUSLERP_MODES.items():
+        yield make("nuslerp", name, soup[:2], {"weight": [0.6, 0.3], **mode})
+        yield make("nuslerp", name + "_base", few[:3], {"weight": [0.6, 0.3], **mode}, with_base=True)
+    yield make("multislerp", "directions", soup, {"weight": weights})
+    yield make("multislerp", "differences", few, {"weight": weights, "normalize_weights": False}, with_base=True)
+    yield make("karcher", "directions", soup, {})
+    yield make("karcher", "one_step", soup, {"max_iter": 1})
+    for rows in (False, True):
+        yield make("model_stock", f"filter_wise_{rows}".lower(), few, {"filter_wise": rows})
+    yield make("nearswap", "some", few[:2], {"t": 5e-4})
+    yield make("arcee_fusion", "swaps", family("paper arcee", (1000,), 1, BF16, 0.5, 0.1), {})
+    yield make("ram", "counts", few, {})
+    yield make("ramplus_tl", "reinforced", few, {"r": 0.5, "alpha": 2.0, "epsilon": 1e-3})
+    yield make("sce", "all", few, {})
+    yield make("sce", "some", few[:3], {"select_topk": 0.4})
+    for method, w in (("breadcrumbs", weights), ("breadcrumbs_ties", binary)):
+        yield make(method, "band", few, {"weight": w, **density, "gamma": [0.05, 0.01, 0.1]}, shape=(1000,))
+    for method, w in (("della", binary), ("della_linear", weights)):
+        for rule in (True, "l1"):
+            yield make(method, f"rescale_{rule}".lower(), few,
+                       {"weight": w, "density": [0.5, 0.4, 0.6], "epsilon": [0.25, 0.1, 0.3], "rescale": rule})
+    for name, options in (("paper", {"zero_sign": "majority", "tie_break": "keep_all", "elect_on": "raw",
+                                     "divide_by": "count"}),
+                          ("peft", {"elect_on": "raw", "divide_by": "count"}),
+                          ("frequency", {"sign": "count", "elect_on": "raw", "divide_by": "count",
+                                         "zero_sign": "zero"})):
+        yield make("ties", name, few, {"weight": binary, "density": [0.25] * 3, **options})
+
+
+NUSLERP_MODES = {"whole": {}, "rows": {"nuslerp_flatten": False},
+                 "columns": {"nuslerp_flatten": False, "nuslerp_row_wise": True}}
+
+
+def mergekit_cases_of_others():
+    def make(method, name, inputs, params, **more):
+        return Case(method, name, "real mergekit", inputs, params, more.pop("shape", (40, 25)), oracle="mergekit", **more)
+
+    few, soup = family("mergekit", (1000,), 3, BF16), models("mergekit soup", (1000,), BF16[:3])
+    fine = family("mergekit fine", (1000,), 3, ["F32"] * 4)
+    weights, density = [0.6, -0.8, 0.5], {"density": [0.5, 0.2, 0.9]}
+    for name, mode in NUSLERP_MODES.items():
+        yield make("nuslerp", name, soup[:2], {"weight": [0.6, 0.3], **mode})
+        yield make("nuslerp", name + "_base", few[:3], {"weight": [0.6, 0.3], **mode}, with_base=True)
+    yield make("multislerp", "defaults", soup, {"weight": [0.6, 0.8, 0.5]})
+    yield make("multislerp", "differences", few, {"weight": weights, "normalize_weights": False, "eps": 1e-3},
+               with_base=True)
+    yield make("karcher", "defaults", soup, {})
+    yield make("karcher", "coarse", soup, {"tol": 0.3, "max_iter": 3})
+    for rows in (False, True):
+        yield make("model_stock", f"filter_wise_{rows}".lower(), few, {"filter_wise": rows})
+    yield make("nearswap", "some", fine[:2], {"t": 5e-4})
+    yield make("arcee_fusion", "defaults", family("mergekit arcee", (1000,), 1, BF16, 0.5, 0.1), {})
+    for method in ("ram", "ramplus_tl"):
+        yield make(method, "defaults", fine, {})
+        yield make(method, "epsilon", few, {"epsilon": 1e-3})
+    loud = family("mergekit loud", (1000,), 3, BF16, 0.5, 0.02)  # above mergekit's floor of 1e-6
+    yield make("sce", "defaults", loud, {})
+    yield make("sce", "some", loud[:3], {"select_topk": 0.4})
+    for method in ("breadcrumbs", "breadcrumbs_ties"):
+        yield make(method, "defaults", few, {"weight": weights})
+        yield make(method, "band", few, {"weight": weights, **density, "gamma": [0.05, 0.0, 0.2]})
+        yield make(method, "default_gamma", fine, {"weight": weights, **density, "normalize": True, "lambda": 0.7})
+        yield make(method, "rescale", few, {"weight": weights, **density, "rescale": True})
+    for method in ("della", "della_linear"):
+        yield make(method, "defaults", fine, {"weight": weights})
+        yield make(method, "normalized", few, {"weight": weights, "normalize": True, "lambda": 0.6})
 
 
 def mergekit_cases():
@@ -77,22 +153,31 @@ def mergekit_cases():
     yield make("passthrough", "scaled", fine[:1], {"scale": [1.3]})
 
 
+# Their results depend on sums over the tensor.
+REDUCING = ("slerp", "nuslerp", "multislerp", "karcher", "model_stock", "sce", "arcee_fusion")
+
+
 def run_mergekit(case):
     """float32. Its argsort is made stable, as gpumerge promises the lowest index among equals; methods with sums over
     the tensor run in float64, because its float32 norms are torch's own sums."""
     import torch
     from mergekit.merge_methods import merge_tensors
 
-    in_double = case.method == "slerp" or bool(case.params.get("rescale"))
+    in_double = case.method in REDUCING or bool(case.params.get("rescale"))
     dtype = torch.float64 if in_double else torch.float32
     tensors = [torch.from_numpy(x.reshape(case.shape).copy()).to(dtype) for x in case.widened()]
-    unstable = torch.argsort
-    torch.argsort = lambda *args, **more: unstable(*args, **{**more, "stable": True})
+    unstable = torch.argsort, torch.sort
+
+    def stable_topk(values, k, **_):
+        order = unstable[0](values, descending=True, stable=True)[:k]
+        return values[order], order
+
+    saved_topk, torch.topk = torch.topk, stable_topk
+    torch.argsort, torch.sort = (lambda *args, f=f, **more: f(*args, **{**more, "stable": True}) for f in unstable)
     try:
-        result = merge_tensors(tensors, case.method, parameters=case.params,
-                               base_index=None if case.method in NO_BASE else 0)
+        result = merge_tensors(tensors, case.method, parameters=case.params, base_index=0 if case.has_base else None)
     finally:
-        torch.argsort = unstable
+        (torch.argsort, torch.sort), torch.topk = unstable, saved_topk
     return result.to(torch.float32).numpy().reshape(-1)
 
 
@@ -129,4 +214,6 @@ def check_dare_statistics():
 
 def all_cases():
     yield from paper_cases()
+    yield from paper_cases_of_others()
     yield from mergekit_cases()
+    yield from mergekit_cases_of_others()

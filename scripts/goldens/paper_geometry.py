@@ -157,9 +157,9 @@ def sce(models, base, p, _shape):
         mask = np.zeros(base.size, bool)
         mask[np.argsort(-variance, kind="stable")[:keep]] = True
         deltas = np.where(mask, deltas, 0.0)
-    energy = [_dot(d, d) / max(d.size, 1) for d in deltas]
+    energy = [_dot(d, d) / d.size for d in deltas]
     total = math.fsum(energy)
-    shares = [1 / len(models)] * len(models) if total <= p["uniform_below"] else [e / total for e in energy]
+    shares = [1 / len(models)] * len(models) if total == 0 or total < p["weight_floor"] else [e / total for e in energy]
     sign = np.where(deltas.sum(axis=0) >= 0, 1, -1)
     kept = np.array(shares)[:, None] * (deltas * sign > 0)
     divisor = kept.sum(axis=0)

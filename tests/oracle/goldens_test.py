@@ -8,13 +8,14 @@ import unittest
 from oracle_support import ROOT
 
 import gm_safetensors
-from goldens import cases_simple, cases_task_vectors, mutations, oracles, randomness
+from goldens import cases_geometry, cases_simple, cases_sparse, cases_task_vectors, mutations, oracles, randomness
 
 GOLDEN = ROOT / "tests" / "golden"
 
 
 def contract_cases():
-    return [*cases_simple.all_cases(), *(c for c in cases_task_vectors.all_cases() if c.oracle == "contract")]
+    modules = (cases_simple, cases_task_vectors, cases_sparse, cases_geometry)
+    return [case for module in modules for case in module.all_cases() if case.oracle == "contract"]
 
 
 def stored(folder, name):
@@ -27,8 +28,8 @@ class Goldens(unittest.TestCase):
         randomness.check()
 
     def test_stored_cases_are_the_generators(self):
-        cases = contract_cases() + list(oracles.paper_cases())
-        self.assertGreater(len(cases), 250)
+        cases = contract_cases() + [*oracles.paper_cases(), *oracles.paper_cases_of_others()]
+        self.assertGreater(len(cases), 650)
         for case in cases:
             with self.subTest(method=case.method, case=case.folder):
                 folder = GOLDEN / case.method / case.folder
