@@ -17,8 +17,8 @@ namespace gpumerge {
   X(kFloatMode, "NUM-FTZ", 1, "denormals are flushed or rounding is not to nearest")                         \
   X(kUsage, "USAGE", 2, "wrong command line")                                                                \
   X(kCfgChoice, "CFG-CHOICE", 3, "exactly one of several keys is needed")                                    \
-  X(kCfgDuplicateModel, "CFG-MODEL-TWICE", 3, "the same model is listed twice in one merge")                 \
-  X(kCfgFilter, "CFG-FILTER", 3, "a filter matches no tensor (a warning; an error with --strict)")           \
+  X(kCfgDuplicateModel, "CFG-MODEL-TWICE", 3, "a model is listed twice alike (a warning), or the base is")    \
+  X(kCfgFilter, "CFG-FILTER", 3, "a filter is malformed, or matches no tensor (then a warning)")             \
   X(kCfgLayers, "CFG-LAYERS", 3, "a layer range or gradient does not fit the models' layers")                \
   X(kCfgMethod, "CFG-METHOD", 3, "unknown merge method")                                                     \
   X(kCfgMissing, "CFG-MISSING", 3, "a required key or parameter is missing")                                 \
@@ -93,6 +93,7 @@ namespace gpumerge {
   X(kRemoteCode, "CFG-REMOTECODE", 6, "config.json asks for Python code files (a warning)")                  \
   X(kNumNonFiniteIn, "NUM-NAN-IN", 7, "an input tensor holds NaN or infinity")                               \
   X(kNumOverflow, "NUM-OVERFLOW", 7, "the merge overflowed the output type")                                 \
+  X(kNumRounding, "NUM-ROUNDING", 7, "rounding to the output type destroys much of the change (a warning)")  \
   X(kNumSingular, "NUM-SINGULAR", 7, "a tensor's values are ones for which the method has no result")        \
   X(kOutIo, "OUT-IO", 8, "the output cannot be written")                                                     \
   X(kOutSpace, "OUT-SPACE", 8, "not enough disk space for the output")                                       \

@@ -11,6 +11,7 @@
 #include "gpumerge/plan.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct RunStats {
   uint64_t peak_memory_bytes = 0;  // peak resident set, shared library pages included
   uint64_t slerp_lerp_tensors = 0, slerp_tensors = 0;
   uint64_t selfcheck_tensors = 0;    // compared with the reference executor, all equal
+  // What rounding to the output type destroyed: the rms of its error over the rms of the change from the base, or from
+  // the first model where there is none. nullopt where nothing was rounded or nothing changed.
+  std::optional<double> rounding_loss;
   std::vector<Diagnostic> warnings;  // e.g. that a device had less memory than planned
   std::string output_dir;
 };

@@ -93,6 +93,7 @@ std::string StatsAsJson(const RunStats& stats) {
                   {"slerp_tensors", stats.slerp_tensors},
                   {"slerp_lerp_tensors", stats.slerp_lerp_tensors},
                   {"selfcheck_tensors", stats.selfcheck_tensors},
+                  {"rounding_loss", stats.rounding_loss ? Json(*stats.rounding_loss) : Json(nullptr)},
                   {"warnings", std::move(warnings)}};
   return Dump(json, 2) + "\n";
 }

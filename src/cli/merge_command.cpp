@@ -85,6 +85,9 @@ std::string Summary(const Plan& plan, const RunStats& stats) {
   if (stats.selfcheck_tensors > 0)
     text += fmt::format("  selfcheck: {} checked against the reference executor: equal\n",
                         Count(stats.selfcheck_tensors, "tensor"));
+  if (stats.rounding_loss)
+    text += fmt::format("  rounding: the output type's error is {:.3g} % of what the merge changes\n",
+                        100 * *stats.rounding_loss);
   if (stats.slerp_lerp_tensors > 0)
     text += fmt::format("  slerp: {} of {} tensors were nearly parallel and interpolated linearly\n",
                         stats.slerp_lerp_tensors, stats.slerp_tensors);

@@ -14,6 +14,7 @@
 #include "src/run/output_check.h"
 #include "src/run/pipeline.h"
 #include "src/run/report.h"
+#include "src/run/rounding.h"
 #include "src/run/run_on.h"
 #include "src/run/scratch.h"
 
@@ -101,9 +102,9 @@ RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices d
   const PipelineOptions pipeline{.units = memory.layout.units,
                                  .staging = memory.staging,
                                  .reader_threads = ReaderThreads(options),
-                                 .scratch = scratch ? &*scratch : nullptr,
                                  .selfcheck_percent = options.selfcheck_percent,
-                                 .on_progress = options.on_progress};
+                                 .on_progress = options.on_progress,
+                                 .scratch = scratch ? &*scratch : nullptr};
   const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, devices.pointers(), pipeline,
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
                                               output.WriteAt(shards[shard], offset, data, size);
@@ -130,6 +131,9 @@ RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices d
   stats.output_dir = plan.output_dir;
   stats.selfcheck_tensors = result.selfcheck_tensors;
   stats.warnings = std::move(memory.warnings);
+  const RoundingLoss loss = TotalLoss(plan, result.items);
+  stats.rounding_loss = RoundingShare(loss);
+  if (std::optional<Diagnostic> warning = RoundingWarning(loss)) stats.warnings.push_back(std::move(*warning));
   for (size_t i = 0; i < plan.items.size(); ++i) {
     const PlanItem& item = plan.items[i];
     if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;

@@ -29,6 +29,7 @@ struct ItemResult {
   std::vector<std::string> input_hashes;  // XXH3-128, hex, (n_inputs)
   std::string output_hash;
   bool used_lerp = false;
+  RoundingLoss loss;
 };
 
 struct PipelineResult {
@@ -41,9 +42,9 @@ struct PipelineOptions {
   std::vector<UnitSizes> units;  // (n_backends); what they say of device memory is allocated already
   std::span<std::byte> staging;  // 64-byte aligned; every unit fits
   uint32_t reader_threads = 2;
-  Scratch* scratch = nullptr;                        // for plans with stages
   double selfcheck_percent = 0;                      // see RunOptions
   std::function<bool(const Progress&)> on_progress;  // false stops the run
+  Scratch* scratch = nullptr;                        // for plans with stages
 };
 
 // Runs part of a plan on all of the backends, at least one. The first error of any stage stops all of them and is

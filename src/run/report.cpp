@@ -3,9 +3,14 @@
 //
 #include "src/run/report.h"
 
+#include "src/run/rounding.h"
+
 #include "gpumerge/method.h"
 
 #include <nlohmann/json.hpp>
+
+#include <optional>
+#include <utility>
 
 namespace gpumerge {
 namespace {
@@ -59,6 +64,7 @@ Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
   if (item.action == PlanAction::kMerge) tensor["params"] = Params(item.job);
   if (!item.reason.empty()) tensor["reason"] = item.reason;
   if (result.used_lerp) tensor["lerp"] = true;
+  if (const std::optional<double> share = RoundingShare(result.loss)) tensor["rounding_loss"] = *share;
   Json inputs = Json::array();
   for (size_t i = 0; i < item.inputs.size(); ++i)
     inputs.push_back(Json{{"model", item.inputs[i].model},
@@ -98,8 +104,12 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   for (const PlanStage& stage : plan.stages)
     report["stages"].push_back(
         Json{{"name", stage.name}, {"method", stage.method}, {"seed", stage.seed}, {"models", stage.models}});
+  const RoundingLoss loss = TotalLoss(plan, results);
+  if (const std::optional<double> share = RoundingShare(loss)) report["rounding_loss"] = *share;
+  std::vector<Diagnostic> all_warnings = plan.warnings;
+  if (std::optional<Diagnostic> warning = RoundingWarning(loss)) all_warnings.push_back(std::move(*warning));
   Json warnings = Json::array();
-  for (const Diagnostic& warning : plan.warnings)
+  for (const Diagnostic& warning : all_warnings)
     warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", WithoutPaths(plan, warning.message)}});
   report["warnings"] = std::move(warnings);
   report["tensors"] = Json::array();

@@ -137,7 +137,10 @@ void Stages::End(const UnitPart& part) {
   ItemResult& result = results_[part.item - part_.first];
   for (const ContentHash& hash : run->input_hashes) result.input_hashes.push_back(hash.Hex());
   result.output_hash = run->output_hash.Hex();
-  result.used_lerp = run->state && run->state->UsedLerp();
+  if (run->state) {
+    result.used_lerp = run->state->UsedLerp();
+    result.loss = run->state->Loss();
+  }
   for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))
     if (--readers_left_.at(read) == 0)
       options_.scratch->Free(plan_.items[read].offset_bytes, plan_.items[read].size_bytes);
