@@ -134,17 +134,19 @@ TEST(Ties, OfOneModelAndNothingTrimmedIsTheModel) {
   }));
 }
 
-TEST(Dare, OfDensityOneDropsNothing) {
+TEST(TaskVectors, OfDensityOneDropNothing) {
   EXPECT_TRUE(rc::check([] {
     JobSpec spec = *FamilySpec(3);
     spec.params["density"] = {1, 1, 1};
-    const std::pair<std::string_view, std::string_view> pairs[] = {{"dare_linear", "task_arithmetic"},
-                                                                   {"dare_ties", "ties"}};
-    for (const auto& [dare, plain] : pairs) {
+    const std::pair<std::string_view, std::string_view> pairs[] = {
+        {"dare_linear", "task_arithmetic"},  {"breadcrumbs", "task_arithmetic"},
+        {"della_linear", "task_arithmetic"}, {"dare_ties", "ties"},
+        {"breadcrumbs_ties", "ties"},        {"della", "ties"}};
+    for (const auto& [dropping, plain] : pairs) {
       spec.method = plain;
       spec.params["normalize"] = {0};
       const std::vector<float> merged = RunJob(*BothBackends()[0], MakeJob(spec));
-      spec.method = dare;
+      spec.method = dropping;
       SameBits(spec, merged);
     }
   }));
@@ -226,7 +228,7 @@ TEST(EveryMethod, FlippingAllSignsFlipsTheResult) {
   EXPECT_TRUE(rc::check([] {
     JobSpec spec = *AnySpec(2);
     // A sum of exactly zero elects plus, whatever the signs: weights that no grid values cancel with.
-    if (spec.method == "ties" || spec.method == "dare_ties") spec.params["weight"] = {1.0, 0.7310585};
+    if (spec.params.contains("density")) spec.params["weight"] = {1.0, 0.7310585};
     std::vector<float> merged = RunJob(*BothBackends()[0], MakeJob(spec));
     for (float& value : merged) value = -value;
     for (std::vector<float>& input : spec.inputs)

@@ -54,6 +54,17 @@ TEST(MethodTable, Parameters) {
             weight + density + "normalize bool = 1; rescale choice = false; " + rest + trim + election);
   EXPECT_EQ(ParamsOf("dare_linear"), weight + density + "normalize bool = 0; rescale choice = true; " + rest);
   EXPECT_EQ(ParamsOf("dare_ties"), weight + density + "normalize bool = 0; rescale choice = true; " + rest + election);
+  const std::string gamma = "gamma float/model = 0.01 [0, 1]; ", epsilon = "epsilon float/model = 0.15 [-0.5, 0.5]; ";
+  EXPECT_EQ(ParamsOf("breadcrumbs"), weight + density + gamma + "normalize bool = 0; rescale choice = false; " + rest);
+  EXPECT_EQ(ParamsOf("breadcrumbs_ties"),
+            weight + density + gamma + "normalize bool = 0; rescale choice = false; " + rest + election);
+  EXPECT_EQ(ParamsOf("della"),
+            weight + density + epsilon + "normalize bool = 1; rescale choice = true; " + rest + election);
+  EXPECT_EQ(ParamsOf("della_linear"),
+            weight + density + epsilon + "normalize bool = 0; rescale choice = true; " + rest);
+  EXPECT_EQ(ParamsOf("sce"),
+            "select_topk float = 1 [0, 1]; mask choice = deltas; weight_floor float = 0 [0, 1e+30]; "
+            "divisor_floor float = 0 [0, 1]; int8_mask bool = 0 ignored; ");
 }
 
 TEST(MethodTable, Inputs) {
@@ -67,7 +78,8 @@ TEST(MethodTable, Inputs) {
   EXPECT_EQ(inputs("linear"), "1 to 64");
   EXPECT_EQ(inputs("passthrough"), "1 to 1");
   EXPECT_EQ(inputs("slerp"), "base and 1 to 1");
-  for (const char* method : {"task_arithmetic", "ties", "dare_linear", "dare_ties"})
+  for (const char* method : {"task_arithmetic", "ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties",
+                             "della", "della_linear", "sce"})
     EXPECT_EQ(inputs(method), "base and 1 to 64") << method;
 }
 
@@ -164,6 +176,11 @@ TEST(MethodTable, PresetsOfTheTaskVectorFamily) {
             "normalize 0; rescale l1; sign sum; zero_sign plus; elect_on weighted; divide_by weights; ");
   EXPECT_EQ(PresetOf("dare_linear", "mergekit"), "normalize 0; rescale l1; ");
   EXPECT_EQ(PresetOf("dare_linear", "paper"), "normalize 0; rescale true; ");
+  EXPECT_EQ(PresetOf("della", "mergekit"),
+            "normalize 1; rescale l1; sign sum; zero_sign plus; elect_on weighted; divide_by weights; ");
+  EXPECT_EQ(PresetOf("della_linear", "mergekit"), "normalize 0; rescale l1; ");
+  EXPECT_EQ(PresetOf("sce", "mergekit"), "mask deltas; weight_floor 1e-06; divisor_floor 1e-06; ");
+  EXPECT_EQ(PresetOf("sce", "fuseai"), "mask weights; weight_floor 0; divisor_floor 0; ");
 }
 
 TEST(MergeJob, ParametersByName) {

@@ -40,6 +40,7 @@ std::string PassesOf(const MergeJob& job) {
         text += "map";
         break;
     }
+    if (pass.ranks) text += " by rank";
   }
   return text;
 }
@@ -90,6 +91,13 @@ TEST(Passes, SparsifyingMethods) {
       {"dare_ties", "true", {0.5}, "map"},
       {"dare_ties", "l2", {0.5}, "sum 2, map"},
       {"dare_ties", "linf", {0.5, 0.9}, "max 4, map"},
+      {"breadcrumbs", "false", {1, 1}, "map"},
+      {"breadcrumbs", "inv_density", {0.5, 1}, "select 4, map"},
+      {"breadcrumbs_ties", "true", {0.5, 0.5, 0.1}, "select 6, sum 6, map"},
+      {"della", "true", {1, 1}, "map"},
+      {"della", "true", {0.5, 1}, "map by rank"},
+      {"della_linear", "l1", {0.5, 0.5}, "sum 4 by rank, map by rank"},
+      {"della_linear", "linf", {0.5}, "max 2 by rank, map by rank"},
   };
   for (const SparsifyCase& c : cases) {
     const double rescale = Choice(c.method, "rescale", c.rescale);
@@ -101,8 +109,24 @@ TEST(Passes, SparsifyingMethods) {
   }
 }
 
+TEST(Passes, OptionsOfTheElection) {
+  const auto passes_of = [](std::string_view method, const std::map<std::string, std::string_view>& choices) {
+    Params params = {{"weight", {1, 1}}, {"density", {0.5, 0.5}}};
+    for (const auto& [param, choice] : choices) params[param] = {Choice(method, param, choice)};
+    return PassesOf(JobOf(method, 3, params));
+  };
+  EXPECT_EQ(passes_of("ties", {{"elect_on", "raw"}, {"divide_by", "count"}}), "select 2, map");
+  EXPECT_EQ(passes_of("ties", {{"zero_sign", "majority"}}), "select 2, sum 1, map");
+  EXPECT_EQ(passes_of("ties", {{"zero_sign", "majority"}, {"rescale", "l1"}}), "select 2, sum 4, sum 1, map");
+  EXPECT_EQ(passes_of("ties", {{"zero_sign", "majority"}, {"trim_scope", "model"}}), "map");
+  EXPECT_EQ(passes_of("ties", {{"trim_scope", "model"}, {"rescale", "l1"}}), "sum 4, map");
+  EXPECT_EQ(passes_of("breadcrumbs_ties", {{"zero_sign", "majority"}}), "select 4, sum 1, map");
+  EXPECT_EQ(passes_of("della", {{"zero_sign", "majority"}}), "sum 1 by rank, map by rank");
+}
+
 TEST(Passes, DefaultsAreTheCheapOnes) {
-  for (const char* method : {"ties", "dare_linear", "dare_ties", "task_arithmetic"})
+  for (const char* method : {"ties", "dare_linear", "dare_ties", "task_arithmetic", "breadcrumbs", "breadcrumbs_ties",
+                             "della", "della_linear"})
     EXPECT_EQ(PassesOf(JobOf(method, 3, {{"weight", {1, 1}}})), "map") << method;
 }
 

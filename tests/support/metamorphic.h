@@ -57,15 +57,19 @@ inline rc::Gen<JobSpec> LinearSpec(size_t n_models) {
   });
 }
 
-// One of task_arithmetic, ties, dare_linear and dare_ties with any of their parameters.
+// One of the task-vector methods with any of their parameters; options of the election are in other tests.
 inline rc::Gen<JobSpec> FamilySpec(size_t n_models) {
   return rc::gen::exec([n_models] {
-    JobSpec spec{.method = *rc::gen::element<std::string_view>("task_arithmetic", "ties", "dare_linear", "dare_ties"),
-                 .inputs = {}};
+    JobSpec spec{
+        .method = *rc::gen::element<std::string_view>("task_arithmetic", "ties", "dare_linear", "dare_ties",
+                                                      "breadcrumbs", "breadcrumbs_ties", "della", "della_linear"),
+        .inputs = {}};
     const size_t n = *Size();
     for (size_t i = 0; i <= n_models; ++i) spec.inputs.push_back(*GridValues(n));
     spec.params = {{"weight", *Weights(n_models)},
                    {"density", *Densities(n_models)},
+                   {"gamma", std::vector<double>(n_models, *rc::gen::element(0.0, 0.01, 0.2))},
+                   {"epsilon", std::vector<double>(n_models, *rc::gen::element(0.0, 0.04))},
                    {"normalize", {*rc::gen::element(0.0, 1.0)}},
                    {"rescale", {*rc::gen::element(0.0, 1.0, 2.0, 3.0, 4.0, 5.0)}},
                    {"lambda", {*rc::gen::element(1.0, 0.3, 2.0)}}};
