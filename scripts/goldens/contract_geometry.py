@@ -77,13 +77,10 @@ def multislerp(xs, base, p, _shape):
     directions = weights / (norms + p["eps"])
     mean = sum_in_order([d * v.astype(F64) for d, v in zip(directions, vectors)])
     length = math.sqrt(tree_sum(mean * mean))
-    if not norms.any():
-        coefficients = np.zeros(len(weights))
-    elif length >= p["eps"]:
+    coefficients = weights
+    if length > 0 and length >= p["eps"]:
         coefficients = directions * (float(weights @ norms) / length)
-    elif len(xs) == 2:
-        coefficients = weights
-    else:
+    elif len(xs) > 2 and (weights * norms).any():
         raise Refused("NUM-SINGULAR")
     merged = _weighted(coefficients, vectors)
     return merged if base is None else base + merged
@@ -182,8 +179,8 @@ def arcee_fusion(xs, base, p, shape):
     importance = arcee_importance(xs[0], base, shape)
     ordered = np.sort(importance).astype(F64)
     low, median, high = (ordered[int(math.floor(q * (len(ordered) - 1)))] for q in (0.25, 0.5, 0.75))
-    swap = importance >= F32(median + p["iqr_factor"] * (high - low))
-    return base + np.where(swap, xs[0] - base, F32(0))
+    swap = importance.astype(F64) >= median + p["iqr_factor"] * (high - low)
+    return np.where(swap, base + (xs[0] - base), base)
 
 
 def ram(xs, base, p, _shape, reinforced=False):
