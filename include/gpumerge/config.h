@@ -29,7 +29,8 @@ struct Scalar {
 };
 
 // One value with the tensors it is for. One scalar is a constant; several are a gradient over the layers (numbers are
-// interpolated, others are steps). A filter of nullopt or "*" matches every tensor, any other is a substring.
+// interpolated, others are steps). A filter of nullopt or "*" matches every tensor; any other is a part of the name,
+// or `glob:` or `regex:` and a pattern.
 struct ConditionalValue {
   std::optional<std::string> filter;
   Location filter_at;
@@ -73,6 +74,33 @@ struct SliceEntry {
   Location at;
 };
 
+// One part of a model, merged with inputs and parameters of its own.
+struct ModuleEntry {
+  std::string name;
+  Location at;
+  // What its tensors' names begin with; empty: guessed from the module's name and the tensors there are.
+  std::vector<std::string> prefixes;
+  bool drop = false;  // the part is left out of the output; it then has no inputs
+  // Exactly one of the two is not empty.
+  std::vector<ModelEntry> models;
+  std::vector<SliceEntry> slices;
+  Settings parameters;
+};
+
+// What happens to a tensor that some models lack.
+enum class MissingPolicy : uint8_t {
+  kError,
+  kPresent,  // those that have it are merged, where they are enough for the method
+  kBase,     // the base's tensor stands in for it
+};
+
+// What happens to a finite result that is too large for the output's type.
+enum class OverflowPolicy : uint8_t {
+  kError,
+  kSaturate,  // the largest finite value
+  kInf,       // infinity, or NaN in a type without one
+};
+
 struct MergeConfig {
   std::string file;  // for messages; "" when the recipe did not come from a file
   // Of a recipe of several documents. A named document's random draws differ from another's.
@@ -82,16 +110,21 @@ struct MergeConfig {
       stages;  // the other documents, in file order, each with a name; of the output's document only
   std::string merge_method;
   Location merge_method_at;
-  // Exactly one of the two is not empty.
+  // Exactly one of the three is not empty.
   std::vector<ModelEntry> models;
   std::vector<SliceEntry> slices;
+  std::vector<ModuleEntry> modules;
   std::optional<ModelRef> base_model;
   Settings parameters;
   std::optional<DType> dtype;      // output type unless out_dtype is given; arithmetic is always fp32
   std::optional<DType> out_dtype;  // wins over dtype
   // The model whose tokenizer is copied: nullopt = donor (base_model, else the first model listed).
   std::optional<ModelRef> tokenizer_source;
-  bool tokenizer_from_base = false;  // `tokenizer_source: base`
+  bool tokenizer_from_base = false;          // `tokenizer_source: base`
+  std::optional<std::string> chat_template;  // the template itself, the name of one of ours, or "auto"
+  Location chat_template_at;
+  MissingPolicy missing = MissingPolicy::kError;
+  OverflowPolicy overflow = OverflowPolicy::kError;
   uint64_t seed = 0;
   std::optional<std::string> output;         // output directory
   std::optional<uint64_t> shard_size_bytes;  // default 5'000'000'000

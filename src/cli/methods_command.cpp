@@ -24,18 +24,22 @@ std::string ModelCount(const MethodInfo& info) {
   return fmt::format("{} to {}", least, info.max_models);
 }
 
-std::string DefaultOf(const ParamSpec& param) {
-  if (!param.default_value) return "required";
+// As a recipe would write it.
+std::string ValueText(const ParamSpec& param, double value) {
   switch (param.type) {
     case ParamType::kBool:
-      return *param.default_value != 0 ? "true" : "false";
+      return value != 0 ? "true" : "false";
     case ParamType::kChoice:
-      return std::string(param.choices[static_cast<size_t>(*param.default_value)]);
+      return std::string(param.choices[static_cast<size_t>(value)]);
     case ParamType::kFloat:
     case ParamType::kInt:
-      return fmt::format("{}", *param.default_value);
+      return fmt::format("{}", value);
   }
   return {};
+}
+
+std::string DefaultOf(const ParamSpec& param) {
+  return param.default_value ? ValueText(param, *param.default_value) : "required";
 }
 
 std::string ValuesOf(const ParamSpec& param) {
@@ -107,6 +111,39 @@ std::string ParamText(const ParamSpec& param) {
   return text;
 }
 
+std::string PresetText(const MethodInfo& info, const Preset& preset) {
+  std::vector<std::string> values;
+  for (const PresetValue& value : preset.values) {
+    const auto param = std::find_if(info.params.begin(), info.params.end(),
+                                    [&](const ParamSpec& spec) { return spec.name == value.param; });
+    if (param != info.params.end())
+      values.push_back(fmt::format("{}: {}", value.param, ValueText(*param, value.value)));
+  }
+  return fmt::format("  {:12} {}\n{:15}{}\n", preset.name, preset.help, "", fmt::join(values, ", "));
+}
+
+// What the table of parameters leaves open.
+std::string MoreText(const MethodInfo& info) {
+  std::string text;
+  if (!info.presets.empty()) text += "\npresets (`preset: NAME` under parameters; what is given besides wins)\n";
+  for (const Preset& preset : info.presets) text += PresetText(info, preset);
+  if (!info.remarks.empty()) text += "\nremarks\n";
+  for (const std::string_view remark : info.remarks) text += fmt::format("  - {}\n", remark);
+  return text;
+}
+
+std::string_view BaseText(const MethodInfo& info) {
+  switch (info.base) {
+    case BaseUse::kRequired:
+      return "required";
+    case BaseUse::kOptional:
+      return "optional";
+    case BaseUse::kOrdinaryInput:
+      break;
+  }
+  return "optional, then one more of the models";
+}
+
 std::string Explain(const std::string& name) {
   const MethodRow* row = FindMethod(name);
   if (row == nullptr) {
@@ -120,10 +157,10 @@ std::string Explain(const std::string& name) {
   const MethodInfo& info = *row->info;
   std::string text =
       fmt::format("{}: {}\n\n  {}\n\nmodels: {}; base_model: {}\nsource: {}\nexample: configs/{}.yaml\n", info.name,
-                  info.summary, info.formula, ModelCount(info), BaseOf(info), info.reference, info.name);
+                  info.summary, info.formula, ModelCount(info), BaseText(info), info.reference, info.name);
   if (!info.params.empty()) text += "\nparameters\n";
   for (const ParamSpec& param : info.params) text += ParamText(param);
-  return text;
+  return text + MoreText(info);
 }
 
 }  // namespace

@@ -127,41 +127,57 @@ class Writer {
   std::string out_;
 };
 
-void EmitModels(const MergeConfig& config, Writer& writer) {
-  if (config.models.empty()) return;
-  writer.Line(0, "models:");
-  for (const ModelEntry& entry : config.models) {
-    writer.Line(2, "- model: {}", Reference(entry.model));
-    writer.Parameters(4, entry.parameters);
+// Of a recipe, or of a module with its indentation.
+template <class Owner>
+void EmitLists(const Owner& owner, size_t indent, Writer& writer) {
+  if (!owner.models.empty()) writer.Line(indent, "models:");
+  for (const ModelEntry& entry : owner.models) {
+    writer.Line(indent + 2, "- model: {}", Reference(entry.model));
+    writer.Parameters(indent + 4, entry.parameters);
+  }
+  if (!owner.slices.empty()) writer.Line(indent, "slices:");
+  for (const SliceEntry& slice : owner.slices) {
+    writer.Line(indent + 2, "- sources:");
+    for (const SourceEntry& source : slice.sources) {
+      writer.Line(indent + 6, "- model: {}", Reference(source.model));
+      writer.Line(indent + 8, "layer_range: [{}, {}]", source.layer_begin, source.layer_end);
+      writer.Parameters(indent + 8, source.parameters);
+    }
+    if (slice.base_model) writer.Line(indent + 4, "base_model: {}", Reference(*slice.base_model));
+    writer.Parameters(indent + 4, slice.parameters);
   }
 }
 
-void EmitSlices(const MergeConfig& config, Writer& writer) {
-  if (config.slices.empty()) return;
-  writer.Line(0, "slices:");
-  for (const SliceEntry& slice : config.slices) {
-    writer.Line(2, "- sources:");
-    for (const SourceEntry& source : slice.sources) {
-      writer.Line(6, "- model: {}", Reference(source.model));
-      writer.Line(8, "layer_range: [{}, {}]", source.layer_begin, source.layer_end);
-      writer.Parameters(8, source.parameters);
-    }
-    if (slice.base_model) writer.Line(4, "base_model: {}", Reference(*slice.base_model));
-    writer.Parameters(4, slice.parameters);
+void EmitModules(const MergeConfig& config, Writer& writer) {
+  if (!config.modules.empty()) writer.Line(0, "modules:");
+  for (const ModuleEntry& module : config.modules) {
+    writer.Line(2, "{}:", Text(module.name));
+    std::string prefixes;
+    for (const std::string& prefix : module.prefixes) prefixes += (prefixes.empty() ? "" : ", ") + Text(prefix);
+    if (!prefixes.empty()) writer.Line(4, "prefix: [{}]", prefixes);
+    if (module.drop) writer.Line(4, "drop: true");
+    EmitLists(module, 4, writer);
+    writer.Parameters(4, module.parameters);
   }
 }
+
+std::string_view MissingText(MissingPolicy policy) { return policy == MissingPolicy::kBase ? "base" : "present"; }
+std::string_view OverflowText(OverflowPolicy policy) { return policy == OverflowPolicy::kInf ? "inf" : "saturate"; }
 
 void EmitDocument(const MergeConfig& config, Writer& writer) {
   if (!config.name.empty()) writer.Line(0, "name: {}", Text(config.name));
   writer.Line(0, "merge_method: {}", Text(config.merge_method));
   if (config.base_model) writer.Line(0, "base_model: {}", Reference(*config.base_model));
-  EmitModels(config, writer);
-  EmitSlices(config, writer);
+  EmitLists(config, 0, writer);
+  EmitModules(config, writer);
   writer.Parameters(0, config.parameters);
   if (config.dtype) writer.Line(0, "dtype: {}", Info(*config.dtype).torch_name);
   if (config.out_dtype) writer.Line(0, "out_dtype: {}", Info(*config.out_dtype).torch_name);
   if (config.tokenizer_from_base) writer.Line(0, "tokenizer_source: base");
   if (config.tokenizer_source) writer.Line(0, "tokenizer_source: {}", Reference(*config.tokenizer_source));
+  if (config.chat_template) writer.Line(0, "chat_template: {}", Text(*config.chat_template));
+  if (config.missing != MissingPolicy::kError) writer.Line(0, "missing: {}", MissingText(config.missing));
+  if (config.overflow != OverflowPolicy::kError) writer.Line(0, "overflow: {}", OverflowText(config.overflow));
   writer.Line(0, "seed: {}", config.seed);
   if (config.shard_size_bytes) writer.Line(0, "shard_size: {}", *config.shard_size_bytes);
   if (config.layer_pattern) writer.Line(0, "layer_pattern: {}", Text(*config.layer_pattern));

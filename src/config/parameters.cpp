@@ -108,6 +108,15 @@ ConditionalValue ReadCondition(YamlNode& node, const ParamSpec* spec, std::strin
   if (const YamlNode* filter = node.Find("filter"); filter != nullptr && filter->kind != YamlKind::kNull) {
     condition.filter = ReadText(*filter, fmt::format("filter of {}", what), context.findings);
     condition.filter_at = filter->at;
+    const std::string defect = condition.filter ? FilterDefect(*condition.filter) : "";
+    if (!defect.empty()) {
+      context.findings.AddError(filter->at,
+                                {.code = ErrorCode::kCfgFilter,
+                                 .message = fmt::format("filter '{}' of {} is malformed", *condition.filter, what),
+                                 .found = defect,
+                                 .help = "a filter is a part of a tensor's name, glob: and a pattern of the "
+                                         "whole name, or regex: and an ECMAScript regular expression"});
+    }
   }
   const YamlNode* value = node.Find("value");
   if (value != nullptr) {

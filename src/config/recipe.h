@@ -15,7 +15,7 @@ namespace gpumerge {
 // Mends `root` on the way (see MendKeys). Sets context.method.
 MergeConfig ReadRecipe(YamlNode& root, RecipeContext& context);
 
-// Method against models, base and parameters; ranges of slices; a model listed twice.
+// Method against models, base and parameters; ranges of slices; the base listed twice.
 void CheckRecipe(const MergeConfig& config, RecipeContext& context);
 
 }  // namespace gpumerge

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +29,7 @@ struct Group {
   std::vector<Input> inputs{};
   const ModelRef* base = nullptr;
   const Settings* slice_parameters = nullptr;
+  const Settings* module_parameters = nullptr;
   Location at{};
   bool is_slice = false;
 };
@@ -49,10 +49,11 @@ class RecipeChecker {
 
   void Check() {
     for (Group& group : MakeGroups()) {
-      CheckListedTwice(group);
-      if (context_.method != nullptr) CheckAgainstMethod(group);
+      if (context_.method == nullptr) continue;
+      CheckBaseListedTwice(group);
+      CheckAgainstMethod(group);
     }
-    for (const SliceEntry& slice : config_.slices) CheckRanges(slice);
+    for (const SliceEntry* slice : AllSlices()) CheckRanges(*slice);
     if (context_.method != nullptr) CheckBaseGiven();
     if (config_.tokenizer_from_base && !config_.base_model) {
       Add(context_.tokenizer_source_at, ErrorCode::kCfgMissing, "'tokenizer_source: base' but there is no 'base_model'",
@@ -74,36 +75,61 @@ class RecipeChecker {
     return preset != nullptr && PresetValueOf(*preset, name).has_value();
   }
 
+  std::vector<const SliceEntry*> AllSlices() const {
+    std::vector<const SliceEntry*> slices;
+    for (const SliceEntry& slice : config_.slices) slices.push_back(&slice);
+    for (const ModuleEntry& module : config_.modules)
+      for (const SliceEntry& slice : module.slices) slices.push_back(&slice);
+    return slices;
+  }
+
   std::vector<Group> MakeGroups() const {
     std::vector<Group> groups;
-    if (!config_.models.empty()) {
-      Group group{.base = config_.base_model ? &*config_.base_model : nullptr, .at = context_.inputs_at};
-      for (const ModelEntry& entry : config_.models)
-        group.inputs.push_back({&entry.model, &entry.parameters, ModelIdentity(entry.model)});
-      groups.push_back(std::move(group));
-    }
-    for (const SliceEntry& slice : config_.slices) {
-      if (slice.sources.empty()) continue;  // reported when it was read
-      const std::optional<ModelRef>& base = slice.base_model ? slice.base_model : config_.base_model;
-      Group group{
-          .base = base ? &*base : nullptr, .slice_parameters = &slice.parameters, .at = slice.at, .is_slice = true};
-      for (const SourceEntry& source : slice.sources)
-        group.inputs.push_back({&source.model, &source.parameters, ModelIdentity(source.model)});
-      groups.push_back(std::move(group));
-    }
+    AddGroups(config_, nullptr, context_.inputs_at, &groups);
+    for (const ModuleEntry& module : config_.modules) AddGroups(module, &module.parameters, module.at, &groups);
     return groups;
   }
 
-  void CheckListedTwice(const Group& group) {
-    std::map<std::string, Location> seen;
+  // Of a recipe or a module of it; at: of its models.
+  template <class Owner>
+  void AddGroups(const Owner& owner, const Settings* module_parameters, Location at, std::vector<Group>* groups) const {
+    if (!owner.models.empty()) {
+      Group group{.base = config_.base_model ? &*config_.base_model : nullptr,
+                  .module_parameters = module_parameters,
+                  .at = at};
+      for (const ModelEntry& entry : owner.models)
+        group.inputs.push_back({&entry.model, &entry.parameters, ModelIdentity(entry.model)});
+      groups->push_back(std::move(group));
+    }
+    for (const SliceEntry& slice : owner.slices) {
+      if (slice.sources.empty()) continue;  // reported when it was read
+      const std::optional<ModelRef>& base = slice.base_model ? slice.base_model : config_.base_model;
+      Group group{.base = base ? &*base : nullptr,
+                  .slice_parameters = &slice.parameters,
+                  .module_parameters = module_parameters,
+                  .at = slice.at,
+                  .is_slice = true};
+      for (const SourceEntry& source : slice.sources)
+        group.inputs.push_back({&source.model, &source.parameters, ModelIdentity(source.model)});
+      groups->push_back(std::move(group));
+    }
+  }
+
+  // Any other model may be listed twice: they are two inputs. Of two bases nobody can tell which one is meant.
+  void CheckBaseListedTwice(const Group& group) {
+    if (group.base == nullptr || !HasBaseRole()) return;
+    const std::string base = ModelIdentity(*group.base);
+    const Input* first = nullptr;
     for (const Input& input : group.inputs) {
-      if (input.identity.empty()) continue;
-      const auto [first, is_new] = seen.emplace(input.identity, input.model->at);
-      if (is_new) continue;
-      Add(input.model->at, ErrorCode::kCfgDuplicateModel,
-          fmt::format("model {} is listed twice in one merge: lines {} and {}", DescribeModel(*input.model),
-                      first->second.line, input.model->at.line),
-          "add up its weights in one entry");
+      if (input.identity != base) continue;
+      if (first != nullptr) {
+        Add(input.model->at, ErrorCode::kCfgDuplicateModel,
+            fmt::format("the base model {} is listed twice in one merge: lines {} and {}", DescribeModel(*input.model),
+                        first->model->at.line, input.model->at.line),
+            "list it once; it differs from itself by nothing");
+        return;
+      }
+      first = &input;
     }
   }
 
@@ -172,7 +198,7 @@ class RecipeChecker {
   }
 
   void CheckRequired(const ParamSpec& spec, const Group& group) {
-    for (const Settings* level : {&config_.parameters, group.slice_parameters})
+    for (const Settings* level : {&config_.parameters, group.module_parameters, group.slice_parameters})
       if (HasValue(level, spec.name) || HasPresetValue(level, spec.name)) return;
     if (spec.default_value) return;
     if (std::find(context_.misplaced.begin(), context_.misplaced.end(), spec.name) != context_.misplaced.end()) return;
@@ -220,10 +246,10 @@ class RecipeChecker {
 
   void CheckBaseGiven() {
     if (!HasBaseRole()) {
-      for (const SliceEntry& slice : config_.slices) {
-        if (!slice.base_model) continue;
+      for (const SliceEntry* slice : AllSlices()) {
+        if (!slice->base_model) continue;
         context_.findings.AddWarning(
-            slice.base_model->at,
+            slice->base_model->at,
             {.code = ErrorCode::kCfgNoEffect,
              .message = fmt::format("a slice's 'base_model' changes nothing with method '{}'", context_.method->name),
              .help = "remove it, or list the model among the sources"});
@@ -231,9 +257,13 @@ class RecipeChecker {
       return;
     }
     if (config_.base_model || !NeedsBase()) return;
-    const bool every_slice_has_one =
-        !config_.slices.empty() && std::all_of(config_.slices.begin(), config_.slices.end(),
-                                               [](const SliceEntry& slice) { return slice.base_model.has_value(); });
+    const std::vector<const SliceEntry*> slices = AllSlices();
+    const bool is_all_slices =
+        config_.models.empty() && std::all_of(config_.modules.begin(), config_.modules.end(),
+                                              [](const ModuleEntry& module) { return module.models.empty(); });
+    const bool every_slice_has_one = is_all_slices && !slices.empty() &&
+                                     std::all_of(slices.begin(), slices.end(),
+                                                 [](const SliceEntry* slice) { return slice->base_model.has_value(); });
     if (every_slice_has_one) return;
     Add(config_.merge_method_at, ErrorCode::kCfgMissing,
         fmt::format("method '{}' needs 'base_model', which is not given", context_.method->name),

@@ -18,12 +18,14 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-constexpr std::string_view kTopKeys[] = {
-    "merge_method",     "models", "slices", "base_model", "parameters",    "dtype", "out_dtype",
-    "tokenizer_source", "seed",   "output", "shard_size", "layer_pattern", "name"};
+constexpr std::string_view kTopKeys[] = {"merge_method",  "models",   "slices",    "modules",          "base_model",
+                                         "parameters",    "dtype",    "out_dtype", "tokenizer_source", "chat_template",
+                                         "missing",       "overflow", "seed",      "output",           "shard_size",
+                                         "layer_pattern", "name"};
 constexpr std::string_view kModelKeys[] = {"model", "parameters"};
 constexpr std::string_view kSliceKeys[] = {"sources", "base_model", "parameters"};
 constexpr std::string_view kSourceKeys[] = {"model", "layer_range", "parameters"};
+constexpr std::string_view kModuleKeys[] = {"models", "slices", "parameters", "prefix", "drop"};
 constexpr std::string_view kReferenceKeys[] = {"model"};
 constexpr std::string_view kModelPathKeys[] = {"path", "revision"};
 constexpr std::string_view kConditionKeys[] = {"filter", "value"};
@@ -34,11 +36,12 @@ struct LevelInfo {
   Names keys;
 };
 
-constexpr std::array<LevelInfo, 7> kLevels{{
+constexpr std::array<LevelInfo, 8> kLevels{{
     {RecipeLevel::kTop, "at the top level", kTopKeys},
     {RecipeLevel::kModel, "in an entry of 'models'", kModelKeys},
     {RecipeLevel::kSlice, "in an entry of 'slices'", kSliceKeys},
     {RecipeLevel::kSource, "in an entry of 'sources'", kSourceKeys},
+    {RecipeLevel::kModule, "in an entry of 'modules'", kModuleKeys},
     {RecipeLevel::kReference, "in a model reference", kReferenceKeys},
     {RecipeLevel::kModelPath, "under 'model:' of a model reference", kModelPathKeys},
     {RecipeLevel::kCondition, "in a {filter, value} entry", kConditionKeys},
@@ -56,9 +59,6 @@ struct KeyNote {
 // What mergekit's recipes may hold and we refuse rather than ignore.
 constexpr KeyNote kUnsupported[] = {
     {"tokenizer", "only 'tokenizer_source: base' or 'tokenizer_source: <model>' is supported so far"},
-    {"chat_template", "the chat template of the tokenizer's model is kept; remove the key"},
-    {"modules", "write 'models:' to merge all parts of the model alike"},
-    {"missing", "every model must have every tensor so far"},
     {"residual_weight", "mergekit reads this key but does not use it; remove it"},
     {"input_model_parameters", "mergekit ignores this key; put the parameters under each model"},
     {"experts", "this is a mergekit-moe recipe; building a mixture of experts is not supported"},

@@ -17,7 +17,7 @@
 
 namespace gpumerge {
 
-enum class RecipeLevel : uint8_t { kTop, kModel, kSlice, kSource, kReference, kModelPath, kCondition };
+enum class RecipeLevel : uint8_t { kTop, kModel, kSlice, kSource, kModule, kReference, kModelPath, kCondition };
 
 // Reports every key of `map` that does not belong on this level, and mends the map so that the values are checked all
 // the same: a misspelt key becomes the one it resembles, a parameter outside `parameters:` moves there, others go.

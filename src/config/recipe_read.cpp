@@ -3,9 +3,11 @@
 //
 // From a YAML tree to a MergeConfig, key by key; see recipe.h.
 #include "src/base/text.h"
+#include "src/config/chat_template.h"
 #include "src/config/model_reference.h"
 #include "src/config/parameters.h"
 #include "src/config/recipe.h"
+#include "src/config/recipe_inputs.h"
 #include "src/config/recipe_keys.h"
 #include "src/config/scalar.h"
 
@@ -55,120 +57,6 @@ void ReadMethod(YamlNode& root, MergeConfig& config, RecipeContext& context) {
   findings.AddError(node->at, {.code = ErrorCode::kCfgMethod,
                                .message = fmt::format("unknown merge method '{}'", config.merge_method),
                                .help = nearest.empty() ? available : fmt::format("did you mean '{}'?", nearest)});
-}
-
-ModelRef ReadEntryModel(YamlNode& entry, std::string_view what, RecipeContext& context) {
-  if (YamlNode* model = entry.Find("model")) return ReadModelRef(*model, "key 'model'", context);
-  context.findings.AddError(entry.at, {.code = ErrorCode::kCfgMissing,
-                                       .message = fmt::format("{} has no 'model'", what),
-                                       .help = "write 'model: <path or org/name>'"});
-  ModelRef reference;
-  reference.at = entry.at;
-  return reference;
-}
-
-// The entries of a list of mappings, with their keys mended; an error for each entry that is none.
-template <class ReadEntry>
-void ForEachEntry(YamlNode& list, std::string_view what, RecipeLevel level, RecipeContext& context,
-                  const ReadEntry& read_entry) {
-  if (!ExpectSequence(list, fmt::format("key '{}'", what), context)) return;
-  if (list.items.empty()) AddTypeError(list, fmt::format("key '{}'", what), "a list of models", "", context.findings);
-  for (YamlNode& entry : list.items) {
-    const std::string help =
-        entry.kind == YamlKind::kScalar ? fmt::format("write '- model: {}'", entry.text) : "write '- model: ...'";
-    if (entry.kind != YamlKind::kMap) {
-      AddTypeError(entry, fmt::format("an entry of '{}'", what), "a mapping", level == RecipeLevel::kSlice ? "" : help,
-                   context.findings);
-      continue;
-    }
-    MendKeys(entry, level, context);
-    read_entry(entry);
-  }
-}
-
-void ReadModels(YamlNode& list, MergeConfig& config, RecipeContext& context) {
-  ForEachEntry(list, "models", RecipeLevel::kModel, context, [&](YamlNode& entry) {
-    ModelEntry model;
-    model.model = ReadEntryModel(entry, "an entry of 'models'", context);
-    model.parameters = ReadParameters(entry, RecipeLevel::kModel, context);
-    config.models.push_back(std::move(model));
-  });
-}
-
-void ReadLayerRange(const YamlNode& entry, SourceEntry& source, RecipeContext& context) {
-  constexpr std::string_view kHelp = "write 'layer_range: [begin, end]'; end is not included";
-  const YamlNode* range = entry.Find("layer_range");
-  source.range_at = range != nullptr ? range->at : entry.at;
-  if (range == nullptr) {
-    context.findings.AddError(
-        entry.at,
-        {.code = ErrorCode::kCfgMissing, .message = "a source has no 'layer_range'", .help = std::string(kHelp)});
-    return;
-  }
-  if (range->kind != YamlKind::kSequence || range->items.size() != 2) {
-    AddTypeError(*range, "key 'layer_range'", "a list of two layer numbers", std::string(kHelp), context.findings);
-    return;
-  }
-  const auto begin = ReadWhole(range->items[0], "the begin of 'layer_range'", context.findings);
-  const auto end = ReadWhole(range->items[1], "the end of 'layer_range'", context.findings);
-  if (!begin || !end) return;
-  source.layer_begin = *begin;
-  source.layer_end = *end;
-  if (*begin <= *end) return;
-  source.layer_end = *begin;
-  context.findings.AddError(range->at,
-                            {.code = ErrorCode::kCfgLayers,
-                             .message = fmt::format("layer_range [{}, {}] ends before it begins", *begin, *end),
-                             .help = std::string(kHelp)});
-}
-
-SliceEntry ReadSlice(YamlNode& entry, RecipeContext& context) {
-  SliceEntry slice;
-  slice.at = entry.at;
-  if (YamlNode* sources = entry.Find("sources")) {
-    ForEachEntry(*sources, "sources", RecipeLevel::kSource, context, [&](YamlNode& source_entry) {
-      SourceEntry source;
-      source.model = ReadEntryModel(source_entry, "an entry of 'sources'", context);
-      ReadLayerRange(source_entry, source, context);
-      source.parameters = ReadParameters(source_entry, RecipeLevel::kSource, context);
-      slice.sources.push_back(std::move(source));
-    });
-  } else {
-    context.findings.AddError(entry.at, {.code = ErrorCode::kCfgMissing,
-                                         .message = "a slice has no 'sources'",
-                                         .help = "write 'sources:' with a list of {model, layer_range}"});
-  }
-  if (YamlNode* base = FindOptional(entry, "base_model", context))
-    slice.base_model = ReadModelRef(*base, "key 'base_model'", context);
-  slice.parameters = ReadParameters(entry, RecipeLevel::kSlice, context);
-  return slice;
-}
-
-// has_modules: mergekit's third way to list inputs was there, and refused.
-void ReadInputs(YamlNode& root, bool has_modules, MergeConfig& config, RecipeContext& context) {
-  YamlNode* models = FindOptional(root, "models", context);
-  YamlNode* slices = FindOptional(root, "slices", context);
-  if (slices != nullptr) {
-    context.inputs_at = KeyLocation(root, "slices");
-    ForEachEntry(*slices, "slices", RecipeLevel::kSlice, context,
-                 [&](YamlNode& entry) { config.slices.push_back(ReadSlice(entry, context)); });
-  }
-  if (models != nullptr) {
-    context.inputs_at = KeyLocation(root, "models");
-    ReadModels(*models, config, context);
-  }
-  if (models != nullptr && slices != nullptr) {
-    context.findings.AddError(std::max(KeyLocation(root, "models"), KeyLocation(root, "slices"),
-                                       [](Location a, Location b) { return a.line < b.line; }),
-                              {.code = ErrorCode::kCfgChoice,
-                               .message = "both 'models' and 'slices' are given",
-                               .help = "'models' merges whole models, 'slices' merges layer ranges; keep one"});
-  }
-  if (models == nullptr && slices == nullptr && !has_modules) {
-    context.findings.AddError(root.at, {.code = ErrorCode::kCfgChoice,
-                                        .message = "the recipe has neither 'models' nor 'slices'",
-                                        .help = "list the models to merge under 'models:'"});
-  }
 }
 
 // Names that other tools use for the types.
@@ -232,6 +120,38 @@ void ReadShardSize(YamlNode& root, MergeConfig& config, RecipeContext& context) 
   }
 }
 
+void ReadChatTemplate(YamlNode& root, MergeConfig& config, RecipeContext& context) {
+  const YamlNode* node = FindOptional(root, "chat_template", context);
+  if (node == nullptr) return;
+  config.chat_template = ReadText(*node, "key 'chat_template'", context.findings);
+  config.chat_template_at = node->at;
+  if (!config.chat_template) return;
+  const std::string defect = ChatTemplateDefect(*config.chat_template);
+  if (defect.empty()) return;
+  context.findings.AddError(node->at,
+                            {.code = ErrorCode::kCfgType,
+                             .message = "key 'chat_template' is not a chat template",
+                             .found = defect,
+                             .expected = "a Jinja template, 'auto', or one of " + JoinNames(ChatTemplateNames())});
+}
+
+// names: what the policy's values are called, in their order.
+template <class Policy>
+void ReadPolicy(YamlNode& root, std::string_view key, const std::vector<std::string_view>& names, Policy* policy,
+                RecipeContext& context) {
+  const YamlNode* node = FindOptional(root, key, context);
+  if (node == nullptr) return;
+  const std::optional<std::string> name = ReadText(*node, fmt::format("key '{}'", key), context.findings);
+  if (!name) return;
+  const auto found = std::find(names.begin(), names.end(), *name);
+  if (found != names.end()) {
+    *policy = static_cast<Policy>(found - names.begin());
+  } else {
+    AddChoiceError(*node, fmt::format("key '{}'", key), "one of " + JoinNames(names), NearestName(*name, names),
+                   context.findings);
+  }
+}
+
 std::optional<std::string> ReadOptionalText(YamlNode& root, std::string_view key, RecipeContext& context) {
   const YamlNode* node = FindOptional(root, key, context);
   return node != nullptr ? ReadText(*node, fmt::format("key '{}'", key), context.findings) : std::nullopt;
@@ -242,17 +162,18 @@ std::optional<std::string> ReadOptionalText(YamlNode& root, std::string_view key
 MergeConfig ReadRecipe(YamlNode& root, RecipeContext& context) {
   MergeConfig config;
   if (!ExpectMap(root, "the recipe", context)) return config;
-  const YamlNode* modules = root.Find("modules");
-  const bool has_modules = modules != nullptr && modules->kind != YamlKind::kNull;
   MendKeys(root, RecipeLevel::kTop, context);
   ReadMethod(root, config, context);
   if (YamlNode* base = FindOptional(root, "base_model", context))
     config.base_model = ReadModelRef(*base, "key 'base_model'", context);
-  ReadInputs(root, has_modules, config, context);
+  ReadInputs(root, config, context);
   config.parameters = ReadParameters(root, RecipeLevel::kTop, context);
   config.dtype = ReadDType(root, "dtype", context);
   config.out_dtype = ReadDType(root, "out_dtype", context);
   ReadTokenizerSource(root, config, context);
+  ReadChatTemplate(root, config, context);
+  ReadPolicy<MissingPolicy>(root, "missing", {"error", "present", "base"}, &config.missing, context);
+  ReadPolicy<OverflowPolicy>(root, "overflow", {"error", "saturate", "inf"}, &config.overflow, context);
   if (const YamlNode* seed = FindOptional(root, "seed", context))
     config.seed = ReadWhole(*seed, "key 'seed'", context.findings).value_or(0);
   config.output = ReadOptionalText(root, "output", context);

@@ -67,13 +67,20 @@ void VisitConditions(const Settings& settings, const Visit& visit) {
     for (const ConditionalValue& condition : setting.conditions) visit(setting, condition);
 }
 
-void VisitConditions(const MergeConfig& config, const Visit& visit) {
-  for (const ModelEntry& model : config.models) VisitConditions(model.parameters, visit);
-  for (const SliceEntry& slice : config.slices) {
+// Of a recipe or a module of it.
+template <class Owner>
+void VisitLists(const Owner& owner, const Visit& visit) {
+  for (const ModelEntry& model : owner.models) VisitConditions(model.parameters, visit);
+  for (const SliceEntry& slice : owner.slices) {
     for (const SourceEntry& source : slice.sources) VisitConditions(source.parameters, visit);
     VisitConditions(slice.parameters, visit);
   }
-  VisitConditions(config.parameters, visit);
+  VisitConditions(owner.parameters, visit);
+}
+
+void VisitConditions(const MergeConfig& config, const Visit& visit) {
+  VisitLists(config, visit);
+  for (const ModuleEntry& module : config.modules) VisitLists(module, visit);
 }
 
 using NamedCondition = std::pair<const Setting*, const ConditionalValue*>;
@@ -139,10 +146,6 @@ std::optional<double> PresetValueOf(const Preset& preset, std::string_view param
   return std::nullopt;
 }
 
-bool FilterMatches(std::string_view filter, std::string_view tensor_name) {
-  return filter == "*" || tensor_name.find(filter) != std::string_view::npos;
-}
-
 std::vector<const ConditionalValue*> UnusedFilters(const MergeConfig& config, const FilterUse& use) {
   std::vector<const ConditionalValue*> unused;
   for (const NamedCondition& named : UnusedConditions(config, use)) unused.push_back(named.second);
@@ -156,7 +159,9 @@ std::vector<Diagnostic> UnusedFilterWarnings(const MergeConfig& config, const Fi
         {.code = ErrorCode::kCfgFilter,
          .message = fmt::format("filter '{}' of parameter '{}' matches no tensor", *condition->filter, setting->name),
          .where = FormatLocation(config.file, condition->filter_at),
-         .help = "a filter is a part of a tensor's name; gpumerge inspect MODEL lists the names"});
+         .help =
+             "a filter is a part of a tensor's name, or glob: or regex: and a pattern; gpumerge inspect MODEL lists "
+             "the names"});
   }
   return warnings;
 }

@@ -5,6 +5,8 @@
 // matched anything, to warn of those that did not.
 #pragma once
 
+#include "src/config/filter.h"
+
 #include "gpumerge/config.h"
 #include "gpumerge/error.h"
 #include "gpumerge/method.h"
@@ -53,9 +55,6 @@ class FilterUse {
 // use (may be null) learns of every filter on these levels that matches the tensor, whether or not it decided.
 std::optional<double> ResolveParameter(const ParamSpec& spec, const ResolveLevels& levels, const ResolvePoint& point,
                                        FilterUse* use);
-
-// Whether `filter` matches: "*" or a substring.
-bool FilterMatches(std::string_view filter, std::string_view tensor_name);
 
 // The filters of the recipe (none that is absent or "*") that matched no tensor, in file order. Call it when every
 // parameter of every output tensor has been resolved with `use`.

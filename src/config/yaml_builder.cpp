@@ -142,7 +142,7 @@ void TreeBuilder::Place(YamlNode node, Extent extent, YAML::anchor_t anchor) {
   Count(1, node.at, ErrorCode::kYamlSize, "the recipe has too many values");
   if (anchor != YAML::NullAnchor) anchored_[anchor] = {node, extent};
   if (open_.empty()) {
-    if (node.kind != YamlKind::kNull) roots_.push_back(std::move(node));
+    roots_.push_back(std::move(node));
     return;
   }
   Open& parent = open_.back();

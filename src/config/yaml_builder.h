@@ -60,7 +60,6 @@ class TreeBuilder final : public YAML::EventHandler {
 
   size_t n_documents() const { return n_documents_; }
   Location document_at() const { return document_at_; }  // of the last one
-  // The documents that are not empty.
   std::vector<YamlNode> TakeRoots() { return std::move(roots_); }
 
  private:

@@ -9,6 +9,7 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -70,6 +71,8 @@ std::vector<YamlNode> ReadYaml(std::string_view raw_text, Findings& findings) {
                            .message = "the recipe is empty",
                            .expected = "a mapping with merge_method and models"});
   }
+  const auto is_empty = [](const YamlNode& document) { return document.kind == YamlKind::kNull; };
+  if (!std::all_of(documents.begin(), documents.end(), is_empty)) std::erase_if(documents, is_empty);
   return documents;
 }
 

@@ -110,7 +110,7 @@ void OpenSlices(const MergeConfig& config, Opener* opener, InputSet* inputs) {
   Slice all_layers;
   for (const ModelEntry& entry : config.models) {
     if (const std::optional<uint32_t> model = opener->Open(entry.model))
-      all_layers.sources.push_back({*model, 0, 0, &entry.parameters, entry.model.at});
+      all_layers.sources.push_back({*model, 0, 0, 0, &entry.parameters, entry.model.at});
   }
   if (!inputs->is_sliced) inputs->slices.push_back(std::move(all_layers));
   for (const SliceEntry& entry : config.slices) {
@@ -119,7 +119,7 @@ void OpenSlices(const MergeConfig& config, Opener* opener, InputSet* inputs) {
     slice.at = entry.at;
     for (const SourceEntry& source : entry.sources) {
       if (const std::optional<uint32_t> model = opener->Open(source.model))
-        slice.sources.push_back({*model, source.layer_begin, source.layer_end, &source.parameters, source.range_at});
+        slice.sources.push_back({*model, 0, source.layer_begin, source.layer_end, &source.parameters, source.range_at});
     }
     inputs->slices.push_back(std::move(slice));
   }
@@ -134,17 +134,52 @@ std::optional<uint32_t> FindSource(const Slice& slice, uint32_t model) {
   return std::nullopt;
 }
 
+// Whether two settings are the same but for their places.
+bool SameSettings(const Settings& a, const Settings& b) {
+  const auto same_value = [](const Scalar& x, const Scalar& y) { return x.value == y.value; };
+  const auto same_condition = [&](const ConditionalValue& x, const ConditionalValue& y) {
+    return x.filter == y.filter &&
+           std::equal(x.values.begin(), x.values.end(), y.values.begin(), y.values.end(), same_value);
+  };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Setting& x, const Setting& y) {
+    return x.name == y.name && std::equal(x.conditions.begin(), x.conditions.end(), y.conditions.begin(),
+                                          y.conditions.end(), same_condition);
+  });
+}
+
+// A model listed twice is two inputs. Alike in everything it is more likely a slip, and a second base is an error.
 void CheckTwice(const MergeConfig& config, const InputSet& inputs, const Slice& slice, PlanFindings* findings) {
   for (size_t i = 0; i < slice.sources.size(); ++i) {
-    const std::optional<uint32_t> first = FindSource(slice, slice.sources[i].model);
-    if (*first == i) continue;
-    findings->errors.push_back(
-        {.code = ErrorCode::kCfgDuplicateModel,
-         .message = fmt::format("the model \"{}\" is listed twice in one {}",
-                                inputs.models[slice.sources[i].model].reference, inputs.is_sliced ? "slice" : "merge"),
-         .where = Where(config, slice.sources[i].at),
-         .found = "also at " + Where(config, slice.sources[*first].at),
-         .help = "list it once, with the sum of the weights"});
+    const SliceSource& source = slice.sources[i];
+    const SliceSource& first = slice.sources[*FindSource(slice, source.model)];
+    if (&first == &source) continue;
+    const bool is_base = slice.base && slice.sources[*slice.base].model == source.model;
+    const bool is_alike = source.layer_begin == first.layer_begin && source.parameters != nullptr &&
+                          first.parameters != nullptr && SameSettings(*source.parameters, *first.parameters);
+    if (!is_base && !is_alike) continue;
+    (is_base ? findings->errors : findings->warnings)
+        .push_back(
+            {.code = ErrorCode::kCfgDuplicateModel,
+             .message = fmt::format("{} \"{}\" is listed twice in one {}{}", is_base ? "the base model" : "the model",
+                                    inputs.models[source.model].reference, inputs.is_sliced ? "slice" : "merge",
+                                    is_base ? "" : " with the same parameters"),
+             .where = Where(config, source.at),
+             .found = "also at " + Where(config, first.at),
+             .help = is_base ? "list it once" : "it counts as two inputs; list it once if that is not meant"});
+  }
+}
+
+// See SliceSource::place.
+void NumberPlaces(InputSet* inputs) {
+  std::vector<std::pair<uint32_t, uint32_t>> places;  // model, and how often it was listed before in the same slice
+  for (Slice& slice : inputs->slices) {
+    std::map<uint32_t, uint32_t> n_listed;
+    for (SliceSource& source : slice.sources) {
+      const std::pair place{source.model, n_listed[source.model]++};
+      const auto known = std::find(places.begin(), places.end(), place);
+      source.place = static_cast<uint32_t>(known - places.begin());
+      if (known == places.end()) places.push_back(place);
+    }
   }
 }
 
@@ -152,7 +187,7 @@ void CheckTwice(const MergeConfig& config, const InputSet& inputs, const Slice& 
 void PlaceBase(const MergeConfig& config, const MethodInfo& method, InputSet* inputs, Opener* opener,
                PlanFindings* findings) {
   if (!inputs->is_sliced && inputs->base && !FindSource(inputs->slices[0], *inputs->base))
-    inputs->slices[0].sources.push_back({*inputs->base, 0, 0, nullptr, config.base_model->at});
+    inputs->slices[0].sources.push_back({*inputs->base, 0, 0, 0, nullptr, config.base_model->at});
   if (method.base == BaseUse::kOrdinaryInput) return;
   for (size_t i = 0; i < inputs->slices.size(); ++i) {
     Slice& slice = inputs->slices[i];
@@ -310,6 +345,7 @@ InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const
   inputs.tokenizer = ChooseTokenizer(config, inputs, &opener, findings);
   opener.ThrowIfErrors();
   PlaceBase(config, method, &inputs, &opener, findings);
+  NumberPlaces(&inputs);
   CheckCounts(config, inputs, method, findings);
   FindLayouts(config, &inputs);
   CheckStatedDepths(config, inputs, findings);

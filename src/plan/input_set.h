@@ -34,6 +34,9 @@ struct InputModel {
 // One model's part in a slice.
 struct SliceSource {
   uint32_t model = 0;  // index in InputSet::models
+  // Keys the random draws: the place among the recipe's models in order of appearance, where one that is listed again
+  // in the same merge counts again.
+  uint32_t place = 0;
   uint64_t layer_begin = 0, layer_end = 0;
   const Settings* parameters = nullptr;  // null: a base_model that is not listed
   Location at;

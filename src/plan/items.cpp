@@ -71,11 +71,11 @@ class ItemMaker {
     return order;
   }
 
-  // A model's place among the models of the recipe, the slice's base not counted.
-  static uint32_t ModelIndex(const Slice& slice, uint32_t model) {
-    if (!slice.base) return model;
-    const uint32_t base = slice.sources[*slice.base].model;
-    return model == base ? 0 : model - (base < model ? 1 : 0);
+  // A source's place among the models of the recipe, the slice's base not counted.
+  static uint32_t ModelIndex(const Slice& slice, const SliceSource& source) {
+    if (!slice.base) return source.place;
+    const uint32_t base = slice.sources[*slice.base].place;
+    return source.place == base ? 0 : source.place - (base < source.place ? 1 : 0);
   }
 
   void FillInputs(const TensorGroup& group, const std::vector<uint32_t>& order, PlanItem* item) const {
@@ -85,10 +85,9 @@ class ItemMaker {
     for (uint64_t extent : first.shape) item->job.n_elems *= extent;
     for (uint32_t index : order) {
       const GroupInput& input = group.inputs[index];
-      const uint32_t model = input.source->model;
-      item->job.inputs.push_back({input.tensor->dtype, ModelIndex(*group.slice, model)});
-      item->inputs.push_back(
-          {model, input.tensor->file, input.tensor->name, input.tensor->offset_bytes, input.tensor->size_bytes});
+      item->job.inputs.push_back({input.tensor->dtype, ModelIndex(*group.slice, *input.source)});
+      item->inputs.push_back({input.source->model, input.tensor->file, input.tensor->name, input.tensor->offset_bytes,
+                              input.tensor->size_bytes});
     }
   }
 

@@ -13,12 +13,17 @@ namespace {
 constexpr int64_t kShared = -1;
 
 std::vector<const Settings*> AllSettings(const MergeConfig& config) {
-  std::vector<const Settings*> all{&config.parameters};
-  for (const ModelEntry& model : config.models) all.push_back(&model.parameters);
-  for (const SliceEntry& slice : config.slices) {
-    all.push_back(&slice.parameters);
-    for (const SourceEntry& source : slice.sources) all.push_back(&source.parameters);
-  }
+  std::vector<const Settings*> all;
+  const auto add = [&](const auto& owner) {
+    all.push_back(&owner.parameters);
+    for (const ModelEntry& model : owner.models) all.push_back(&model.parameters);
+    for (const SliceEntry& slice : owner.slices) {
+      all.push_back(&slice.parameters);
+      for (const SourceEntry& source : slice.sources) all.push_back(&source.parameters);
+    }
+  };
+  add(config);
+  for (const ModuleEntry& module : config.modules) add(module);
   return all;
 }
 

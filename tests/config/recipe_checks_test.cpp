@@ -16,6 +16,7 @@ using ::testing::HasSubstr;
 using testing::InShort;
 using ::testing::IsEmpty;
 using testing::ParseText;
+using testing::Ties;
 
 TEST(RecipeChecks, ModelReferences) {
   const std::string head = "merge_method: linear\nparameters: {weight: 1}\nmodels:\n";
@@ -28,24 +29,28 @@ TEST(RecipeChecks, ModelReferences) {
                   "CFG-UNKNOWN r:9:11", "CFG-TYPE r:10:18", "CFG-MISSING r:11:18"));
 }
 
-TEST(RecipeChecks, TheSameModelTwice) {
-  const auto parsed = ParseText(
-      "merge_method: linear\nparameters: {weight: 1}\nmodels:\n- model: org/a\n- model: org/b\n"
-      "- model: org/a\n");
-  ASSERT_THAT(InShort(parsed.errors), ElementsAre("CFG-MODEL-TWICE r:6:10"));
-  EXPECT_EQ(parsed.errors[0].message, "model 'org/a' is listed twice in one merge: lines 4 and 6");
-  // One directory under two names.
-  const std::string models = std::string(GPUMERGE_SOURCE_DIR) + "/tests/models/";
-  EXPECT_THAT(ErrorsOf("merge_method: linear\nparameters: {weight: 1}\nmodels:\n- model: " + models +
-                       "kjv\n- model: " + models + "../models/kjv/\n"),
-              ElementsAre("CFG-MODEL-TWICE r:5:10"));
+TEST(RecipeChecks, TheSameModelTwiceIsTwoInputs) {
+  EXPECT_THAT(ErrorsOf("merge_method: linear\nparameters: {weight: 1}\nmodels:\n- model: org/a\n- model: org/b\n"
+                       "- model: org/a\n"),
+              IsEmpty());
   EXPECT_THAT(ErrorsOf("merge_method: linear\nparameters: {weight: 1}\nslices:\n- sources:\n"
                        "  - {model: a, layer_range: [0, 1]}\n  - {model: a, layer_range: [1, 2]}\n"),
-              ElementsAre("CFG-MODEL-TWICE r:6:13"));
-  // In two slices it is what a frankenmerge does.
-  EXPECT_THAT(ErrorsOf("merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 1]}]\n"
-                       "- sources: [{model: a, layer_range: [0, 2]}]\n"),
               IsEmpty());
+  EXPECT_THAT(ErrorsOf(Ties("  - {model: org/a, parameters: {weight: 2}}\n")), IsEmpty());
+}
+
+TEST(RecipeChecks, TheBaseTwiceIsNot) {
+  const auto parsed = ParseText(
+      "merge_method: ties\nbase_model: org/a\nparameters: {weight: 1}\nmodels:\n- model: org/a\n- model: org/b\n"
+      "- model: org/a\n");
+  ASSERT_THAT(InShort(parsed.errors), ElementsAre("CFG-MODEL-TWICE r:7:10"));
+  EXPECT_EQ(parsed.errors[0].message, "the base model 'org/a' is listed twice in one merge: lines 5 and 7");
+  // One directory under two names.
+  const std::string models = std::string(GPUMERGE_SOURCE_DIR) + "/tests/models/";
+  EXPECT_THAT(
+      ErrorsOf("merge_method: ties\nparameters: {weight: 1}\nbase_model: " + models +
+               "kjv\nmodels:\n- model: " + models + "kjv\n- model: " + models + "../models/kjv/\n- model: org/b\n"),
+      ElementsAre("CFG-MODEL-TWICE r:6:10"));
 }
 
 TEST(RecipeChecks, MissingParametersNameTheModel) {

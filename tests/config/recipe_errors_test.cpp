@@ -138,11 +138,9 @@ TEST(RecipeErrors, MergekitsOtherMethodsAreRefusedByName) {
 }
 
 TEST(RecipeErrors, MergekitsKeysThatAreNotSupportedAreRefusedByName) {
-  for (const char* key : {"tokenizer: {source: union}", "chat_template: auto", "missing: base", "name: first",
-                          "input_model_parameters: {}", "experts: []"}) {
+  for (const char* key : {"tokenizer: {source: union}", "genome: {}", "input_model_parameters: {}", "experts: []"}) {
     EXPECT_THAT(ErrorsOf(Ties(std::string(key) + "\n")), ElementsAre("CFG-UNSUPPORTED r:8:1")) << key;
   }
-  EXPECT_THAT(ErrorsOf("merge_method: linear\nmodules: {text: {}}\n"), ElementsAre("CFG-UNSUPPORTED r:2:1"));
   EXPECT_THAT(ErrorsOf("merge_method: passthrough\nslices:\n- sources: [{model: a, layer_range: [0, 1]}]\n"
                        "  residual_weight: 0.5\n"),
               ElementsAre("CFG-UNSUPPORTED r:4:3"));

@@ -122,10 +122,43 @@ TEST_F(MatchTest, EveryModelsErrorsAreReportedTogether) {
   EXPECT_THAT(Codes(Problems(kLinearOfTwo)), ElementsAre("MM-MISSING", "MM-VOCAB", "MM-SHAPE"));
 }
 
-TEST_F(MatchTest, TheSameModelByTwoNames) {
+TEST_F(MatchTest, TheSameModelTwiceIsTwoInputs) {
   Write("a", {});
-  Write("b", {});
-  MergeConfig config = Config(kLinearOfTwo);
+  Write("b", {.seed = 1});
+  Write("base", {.seed = 2});
+  const Plan plan = MakePlan(R"(
+merge_method: dare_linear
+base_model: $D/base
+parameters: {density: 0.5}
+models:
+  - {model: $D/a, parameters: {weight: 1}}
+  - {model: $D/b, parameters: {weight: 1}}
+  - {model: $D/a/., parameters: {weight: 0.5}}
+)");
+  EXPECT_EQ(plan.models.size(), 3u);
+  EXPECT_TRUE(plan.warnings.empty());
+  const PlanItem& item = plan.items[0];
+  ASSERT_EQ(item.inputs.size(), 4u);
+  EXPECT_EQ(item.inputs[1].model, item.inputs[3].model);
+  EXPECT_EQ(item.job.inputs[1].model_index, 0u);
+  EXPECT_EQ(item.job.inputs[2].model_index, 1u);
+  EXPECT_EQ(item.job.inputs[3].model_index, 2u);  // its random draws are its own
+  EXPECT_THAT(item.job.params[0].values, ElementsAre(0, 1, 1, 0.5));
+}
+
+TEST_F(MatchTest, TwiceWithTheSameParametersIsWorthAWarning) {
+  Write("a", {});
+  const Plan plan =
+      MakePlan("merge_method: linear\nparameters: {weight: 1}\nmodels: [{model: $D/a}, {model: $D/a/}]\n");
+  ASSERT_THAT(Codes(plan.warnings), ElementsAre("CFG-MODEL-TWICE"));
+  EXPECT_THAT(plan.warnings[0].message, HasSubstr("is listed twice in one merge with the same parameters"));
+}
+
+TEST_F(MatchTest, TheBaseByTwoNames) {
+  for (const char* name : {"a", "b", "c"}) Write(name, {});
+  const MergeConfig config = Config(
+      "merge_method: ties\nbase_model: $D/a\nparameters: {weight: 1}\n"
+      "models: [{model: $D/a}, {model: $D/b}, {model: $D/c}]\n");
   std::filesystem::remove_all(dir_ / "b");
   std::filesystem::create_symlink(dir_ / "a", dir_ / "b");  // after the recipe's own check
   try {
