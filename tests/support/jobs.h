@@ -67,6 +67,19 @@ inline double TestParam(const ParamSpec& spec, std::mt19937_64& random, uint32_t
   return std::clamp(0.1 + static_cast<double>(random() % 1000) / 700.0, spec.min, spec.max);
 }
 
+// Rows of a length that divides the elements, among them one row of all and rows that end in the middle of a block.
+inline std::vector<uint64_t> TestShape(uint64_t n_elems, uint32_t variant) {
+  const uint64_t lengths[] = {n_elems, 64, 7, 1000, 1, 4032, 3};
+  for (uint32_t i = 0; i < std::size(lengths) && n_elems > 0; ++i) {
+    const uint64_t length = lengths[(variant + i) % std::size(lengths)];
+    if (n_elems % length != 0) continue;
+    if (length == n_elems) return {n_elems};
+    const uint64_t n_rows = n_elems / length;
+    return n_rows % 2 == 0 ? std::vector<uint64_t>{n_rows / 2, 2, length} : std::vector<uint64_t>{n_rows, length};
+  }
+  return {n_elems};
+}
+
 inline TestJob MakeTestJob(uint32_t method, uint32_t n_models, uint64_t n_elems, const std::vector<DType>& dtypes,
                            DType out_dtype, uint32_t variant) {
   std::mt19937_64 random(variant * 7919 + n_elems * 31 + method);
@@ -79,7 +92,7 @@ inline TestJob MakeTestJob(uint32_t method, uint32_t n_models, uint64_t n_elems,
   for (uint32_t i = 0; i < n_models + (job.has_base ? 1 : 0); ++i)
     job.inputs.push_back({dtypes[i % dtypes.size()], i - (job.has_base && i > 0 ? 1u : 0u)});
   job.out_dtype = out_dtype;
-  job.shape = {n_elems};
+  job.shape = TestShape(n_elems, variant);
   job.n_elems = n_elems;
   job.seed = 0x123456789abcdefULL + variant;
   job.name_hash = 0xfedcba9876543210ULL;
@@ -106,7 +119,8 @@ struct TestResult {
   std::unique_ptr<JobState> state;
 };
 
-// Runs a job on a backend: whole (chunk_elems = 0), or streamed in chunks of at least that, one reading after the other.
+// Runs a job on a backend: whole (chunk_elems = 0), or streamed in chunks of at least that, one reading after the
+// other.
 inline TestResult RunTestJob(Backend& backend, const TestJob& test, uint64_t chunk_elems) {
   const MergeJob& job = test.job;
   const PassList passes = Methods()[job.method].passes(job);
