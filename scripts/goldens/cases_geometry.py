@@ -144,7 +144,8 @@ def model_stock():
     yield case("floor", "norms held above 1e-6 as in mergekit", [raw([0.0] * 2), raw([3e-5, 1e-5]), raw([2e-5, 2e-5])],
                {"norm_floor": 1e-6}, (2,))
     opposite = [raw([0.5, 1.0]), raw([0.75, 0.5]), raw([0.25, 1.5])]
-    yield case("singular", "a mean cosine of -1/(N-1)", opposite, {}, (2,), error="NUM-SINGULAR")
+    yield case("singular", "a mean cosine of -1/(N-1)", opposite, {"singular": "error"}, (2,),
+               error="NUM-SINGULAR")
     yield case("singular_is_base", "as in mergekit", opposite, {"singular": "base"}, (2,))
     yield case("clamped", "t of at least 0", [raw([0.5, 1.0]), raw([0.75, 0.5]), raw([0.25, 1.25])],
                {"clamp_t": True}, (2,))

@@ -152,7 +152,8 @@ def ram(models, base, p, _shape, reinforced=False):
 def sce(models, base, p, _shape):
     deltas = np.stack([x - base for x in models])
     if p["select_topk"] < 1:
-        variance = np.square(deltas - deltas.mean(axis=0)).mean(axis=0)
+        # Exact but for the division, for differences of few bits, so that equal variances are equal.
+        variance = (len(deltas) * np.square(deltas).sum(axis=0) - np.square(deltas.sum(axis=0))) / len(deltas)**2
         keep = int(p["select_topk"] * np.count_nonzero(variance)) if p["select_topk"] > 0 else 0
         mask = np.zeros(base.size, bool)
         mask[np.argsort(-variance, kind="stable")[:keep]] = True
