@@ -30,6 +30,7 @@ struct JobSpec {
   uint64_t name_hash = 0;
   std::vector<uint32_t> model_indices{};  // (n_models); empty: 0, 1, 2, ...
   bool with_base = false;                 // where the method's base is optional: inputs[0] is one
+  std::vector<uint64_t> shape{};          // empty: one axis
 };
 
 inline uint32_t MethodNumber(std::string_view name) {
@@ -97,7 +98,7 @@ inline TestJob MakeJob(const JobSpec& spec) {
   }
   job.out_dtype = spec.out_dtype;
   job.n_elems = spec.inputs.at(0).size();
-  job.shape = {job.n_elems};
+  job.shape = spec.shape.empty() ? std::vector<uint64_t>{job.n_elems} : spec.shape;
   job.seed = spec.seed;
   job.name_hash = spec.name_hash;
   for (const ParamSpec& param : info.params) job.params.push_back(ResolveParam(param, job, spec.params));
