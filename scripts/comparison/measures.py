@@ -73,7 +73,8 @@ class Difference:
 
 FUSED = "mergekit's CPU kernel fuses product and sum: a chain of fmaf gives its bits"
 RECIPROCAL = "torch computes t / x as t * (1 / x): done so in float32, the bits are mergekit's"
-CANCELS = "terms cancel: within 2 ulp of the largest of inputs and result"
+CANCELS = "terms cancel, each rounded to float32: within 4 ulp of the largest of inputs, differences and result"
+TERMS_ULPS = 4  # differences, coefficients, products, sums: half an ulp each
 COS_EPS = "mergekit's result is shorter by the cosine of eps, which it adds to an angle that is zero"
 ONE_KEPT = "density * n is below 1: mergekit's breadcrumbs keeps nothing, gpumerge one element"
 SAMPLED = "above 1e6 elements mergekit takes its quantiles from a random sample, gpumerge the exact ones"
@@ -111,12 +112,15 @@ def _explanations(corner, inputs, ours, theirs):
         same = bool((nearswap_by_reciprocal(inputs, corner.shared["t"]) == theirs.astype(np.float32)).all())
         yield RECIPROCAL, np.full(ours.shape, same)
     if corner.in_double:
-        largest = np.maximum(np.abs(np.stack(inputs)).max(axis=0), np.abs(theirs))
-        yield CANCELS, np.abs(ours.astype(np.float64) - theirs) <= REDUCTION_ULPS * ulp_of(largest)
+        stack = np.stack(inputs)
+        largest = np.maximum(np.abs(stack).max(axis=0), np.abs(theirs))
+        if corner.base:
+            largest = np.maximum(largest, np.abs(stack - inputs[0]).max(axis=0))
+        yield CANCELS, np.abs(ours.astype(np.float64) - theirs) <= TERMS_ULPS * ulp_of(largest)
     if method == "multislerp" and "eps" in corner.shared:
         base = inputs[0].astype(np.float64) if corner.base else 0.0
         shorter = base + (ours - base) * np.cos(corner.shared["eps"])
-        yield COS_EPS, np.abs(shorter - theirs) <= REDUCTION_ULPS * ulp_of(largest)
+        yield COS_EPS, np.abs(shorter - theirs) <= TERMS_ULPS * ulp_of(largest)
     if method == "arcee_fusion":
         either = (ours == inputs[0]) | (ours == inputs[0] + (inputs[1] - inputs[0]))
         yield (SAMPLED, either) if ours.size > 1_000_000 else (SWAP, either)

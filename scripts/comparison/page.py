@@ -43,12 +43,11 @@ def listed(results):
 
 
 def draws_table(draws):
-    lines = ["| method | tool | kept | from the expected share | lowest tenth of ranks kept | highest tenth kept "
-             "| mean of what is added / of the differences |", "|---|---|---|---|---|---|---|"]
+    lines = ["| method | tool | kept | from the expected share | smaller differences: kept (expected) "
+             "| larger ones | mean of what is added / of the differences |", "|---" * 7 + "|"]
     for d in draws:
-        low = "–" if d.small_kept != d.small_kept else f"{d.small_kept:.4f}"
-        lines.append(f"| {d.method} | {d.tool} | {d.kept:.5f} | {d.sigmas:+.2f} σ | {low} | {d.large_kept:.4f} | "
-                     f"{d.mean:.4f} |")
+        small, large = (f"{kept:.4f} ({expected:.4f})" for kept, expected in d.halves)
+        lines.append(f"| {d.method} | {d.tool} | {d.kept:.5f} | {d.sigmas:+.2f} σ | {small} | {large} | {d.mean:.4f} |")
     return lines
 
 

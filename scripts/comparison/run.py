@@ -66,8 +66,7 @@ class Draws:
     kept: float
     sigmas: float
     mean: float          # of what is added over the sum of the differences; 1: unbiased
-    small_kept: float    # of the lowest tenth of the ranks in a row
-    large_kept: float    # of the highest tenth
+    halves: tuple        # of the smaller and of the larger half of a row's differences: kept, expected
 
 
 def draw_statistics(gpumerge, models, density=0.3):
@@ -75,7 +74,7 @@ def draw_statistics(gpumerge, models, density=0.3):
     tensor = max(models.shapes, key=lambda name: np.prod(models.shapes[name]))
     base, tuned = models.arrays[NAMES[0]][tensor], models.arrays[NAMES[1]][tensor]
     delta = (tuned - base).astype(np.float64)
-    ranks = np.argsort(np.argsort(np.abs(delta), axis=1, kind="stable"), axis=1) / delta.shape[1]
+    ranks = np.argsort(np.argsort(np.abs(delta), axis=1, kind="stable"), axis=1) / (delta.shape[1] - 1)
     for method, own in corners.DRAWING.items():
         per_model = {"weight": [1.0], "density": [density], **{name: [value] for name, value in own.items()}}
         corner = corners.Corner(method, "draws", per_model, {}, n_models=1)
@@ -87,8 +86,8 @@ def draw_statistics(gpumerge, models, density=0.3):
             added = merged.astype(np.float64) - base
             counted, kept = delta != 0, (added != 0) & (delta != 0)
             deviation = np.sqrt((chance * (1 - chance))[counted].sum())
+            halves = [(float(kept[half].mean()), float(chance[half].mean()))
+                      for half in (counted & (ranks < 0.6), counted & (ranks >= 0.6))]
             yield Draws(method, tool, kept.sum() / counted.sum(),
                         (kept.sum() - chance[counted].sum()) / deviation,
-                        float((added * np.sign(delta)).sum() / np.abs(delta).sum()),
-                        kept[counted & (ranks < 0.1)].mean() if (counted & (ranks < 0.1)).any() else float("nan"),
-                        kept[counted & (ranks >= 0.9)].mean())
+                        float((added * np.sign(delta)).sum() / np.abs(delta).sum()), tuple(halves))
