@@ -35,8 +35,9 @@ def main():
         problems.append("the forward pass gives numbers that are not finite")
     if problems:
         sys.exit("check_loads.py: " + "\n".join([args.model, *problems]))
-    print(f"{args.model}: {layers} layers, {sum(p.numel() for p in model.parameters())} parameters, loads in transformers "
-          f"{transformers.__version__}; forward pass finite")
+    elements = sum(p.numel() for p in model.parameters())
+    print(f"{args.model}: {layers} layers, {elements} parameters, loads in transformers {transformers.__version__}; "
+          "forward pass finite")
 
 
 if __name__ == "__main__":

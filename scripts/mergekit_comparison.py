@@ -30,7 +30,8 @@ def require_versions():
         except importlib.metadata.PackageNotFoundError:
             found = "none"
         if found != wanted:
-            sys.exit(f"mergekit_comparison.py: needs {package} {wanted}, found {found}; run scripts/compare_with_mergekit")
+            sys.exit(f"mergekit_comparison.py: needs {package} {wanted}, found {found}; "
+                     "run scripts/compare_with_mergekit")
 
 
 def find_program(given):

@@ -61,32 +61,34 @@ def accuracy_table(rows):
     return lines
 
 
+BITS = f"""Both tools merge the same float32 models. mergekit's sorts are made stable (gpumerge promises the lowest
+index among equals), gpumerge gets `rescale: l1` where mergekit rescales, and `preset: mergekit` where the method has
+it. Methods with sums over a tensor (and every merge with a rescale) run in float64 in mergekit, whose float32 sums
+are torch's own, and its result is rounded to float32 once. Limits: {ELEMENTWISE_ULPS} ulp of float32, and
+{REDUCTION_ULPS} ulp where mergekit computes in float64; what lies beyond is listed with its reason. DARE and DELLA
+are compared at density 1, where nothing is drawn, and by statistics below. "Max ulp" is in units of the result's own
+last place, so that it is large where a result is nearly zero."""
+
+DRAWS = """The draws of the two tools are different ones, so shares and means are compared: one model, density 0.3,
+epsilon 0.2 for DELLA, 4 M elements. An unbiased method adds 1.0 of the differences in the mean; mergekit's l1 rule
+makes the magnitudes add up to those before, whatever was drawn."""
+
+ACCURACY = f"""bfloat16 models, bfloat16 result, against the formulas of the papers in float64
+(scripts/goldens/paper.py and paper_geometry.py), rounded once. Wanted of gpumerge: at least {percent(SHARE_WANTED)}
+correctly rounded, at most {ULPS_ALLOWED} ulp of bfloat16. Beside it mergekit, which computes in the models' type
+unless a recipe says `dtype: float32`. The share is of all elements. The largest distance leaves out the elements of
+the last column, whose result is below 2^-13 of their largest input because terms cancel: float32 holds few of their
+bits, so their last place means little. Parameters are numbers of float32, and not simple decimals: 1.3 times a number
+of eight bits is halfway between two such numbers so often that the 25th bit of the parameter would decide one element
+in sixty."""
+
+
 def write(path, date, versions, results, draws, accuracy):
-    text = ["# gpumerge and mergekit, method by method", "",
-            f"Made by `scripts/compare_with_mergekit` on {date}: {versions}. It is not part of the tests, because it needs "
-            "mergekit and torch; a test only checks that every method has its rows here.", "",
-            "## The same bits?", "",
-            "Both tools merge the same float32 models. mergekit's sorts are made stable (gpumerge promises the lowest "
-            "index among equals), gpumerge gets `rescale: l1` where mergekit rescales, and `preset: mergekit` where the "
-            "method has it. Methods with sums over a tensor (and every merge with a rescale) run in float64 in mergekit, "
-            "whose float32 sums are torch's own, and its result is rounded to float32 once. Limits: "
-            f"{ELEMENTWISE_ULPS} ulp of float32, and {REDUCTION_ULPS} ulp where mergekit computes in float64. DARE and "
-            "DELLA are compared at density 1, where nothing is drawn, and by statistics below.", "",
-            *bits_table(results), "",
+    made = (f"Made by `scripts/compare_with_mergekit` on {date}: {versions}. It is not part of the tests, because\n"
+            "it needs mergekit and torch; a test only checks that every method has its rows here.")
+    text = ["# gpumerge and mergekit, method by method", "", made, "",
+            "## The same bits?", "", BITS, "", *bits_table(results), "",
             "Elements beyond the limit, and why:", "", *listed(results), "",
-            "## DARE and DELLA", "",
-            "The draws of the two tools are different ones, so shares and means are compared: one model, density 0.3, "
-            "epsilon 0.2 for DELLA, 4 M elements. An unbiased method adds 1.0 of the differences in the mean; mergekit's "
-            "l1 rule makes the magnitudes add up to those before, whatever was drawn.", "",
-            *draws_table(draws), "",
-            "## Accuracy in bfloat16", "",
-            "bfloat16 models, bfloat16 result, against the formulas of the papers in float64 "
-            "(scripts/goldens/paper.py, paper_geometry.py), rounded once. Wanted of gpumerge: at least "
-            f"{percent(SHARE_WANTED)} correctly rounded, at most {ULPS_ALLOWED} ulp of bfloat16. Beside it mergekit, which "
-            "computes in the models' type unless a recipe says `dtype: float32`. The share is of all elements. The largest "
-            "distance leaves out the elements of the last column, whose result is below 2^-13 of their largest input "
-            "because terms cancel: float32 holds few of their bits, so their last place means little. Parameters are "
-            "numbers of float32, and not simple decimals: 1.3 times a number of eight bits is halfway between two such "
-            "numbers so often that the 25th bit of the parameter would decide one element in sixty.", "",
-            *accuracy_table(accuracy), ""]
+            "## DARE and DELLA", "", DRAWS, "", *draws_table(draws), "",
+            "## Accuracy in bfloat16", "", ACCURACY, "", *accuracy_table(accuracy), ""]
     path.write_text("\n".join(text), encoding="utf-8")

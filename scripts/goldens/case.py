@@ -58,7 +58,7 @@ TOLERANCE_UNITS = {
     ("mergekit", "multislerp"): (12, "mergekit in float64"),
     ("mergekit", "karcher"): (12, "mergekit in float64"),
     ("mergekit", "model_stock"): (8, "mergekit in float64"),
-    ("mergekit", "nearswap"): (4, "torch divides a number by a tensor as number * (1 / tensor), with one rounding more"),
+    ("mergekit", "nearswap"): (4, "torch divides a number by a tensor as number * (1 / tensor)"),
     ("mergekit", "arcee_fusion"): (0, "mergekit in float64: the same elements are swapped"),
     ("mergekit", "ram"): (0, "the same operations in the same order"),
     ("mergekit", "ramplus_tl"): (2, "mergekit's factor is made in float32, gpumerge's in float64"),

@@ -26,8 +26,9 @@ def _sweep(method, make_inputs, params, with_base=None, shapes=FEW_SHAPES):
         if len(shape) == 1 and shape[0] > 4000:
             dtypes = ["BF16"] * 4
         inputs = make_inputs(method + shape_name(shape), shape, dtypes)
-        yield Case(method, shape_name(shape), "sizes and types", inputs if with_base is None or _based(i) else inputs[1:],
-                   params(i), shape, out_dtype=OUTS[i % 3 if len(shape) != 1 else 1],
+        inputs = inputs if with_base is None or _based(i) else inputs[1:]
+        yield Case(method, shape_name(shape), "sizes and types", inputs, params(i), shape,
+                   out_dtype=OUTS[i % 3 if len(shape) != 1 else 1],
                    with_base=with_base is not None and _based(i))
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Golden cases of breadcrumbs, breadcrumbs_ties, della, della_linear and sce, and of how TIES and its relatives elect."""
+"""Golden cases of breadcrumbs, breadcrumbs_ties, della, della_linear, sce, and of how TIES and its relatives elect."""
 import itertools
 
 import gm_numpy  # noqa: F401
@@ -61,7 +61,8 @@ def breadcrumbs(method):
                                             "gamma": [[0.1, 0.01, 0.2][:m], [0.0] * m][i % 2]})
     yield from _common(method, {"density": 0.5, "gamma": 0.1})
     ladder = [raw([0.0] * 100), raw(np.arange(1, 101) / 64.0)]
-    for gamma, density in ((0.0, 0.25), (0.05, 0.25), (0.019, 0.29), (0.2, 0.9), (0.01, 0.999), (1.0, 0.5), (0.1, 1e-3)):
+    for gamma, density in ((0.0, 0.25), (0.05, 0.25), (0.019, 0.29), (0.2, 0.9), (0.01, 0.999), (1.0, 0.5),
+                           (0.1, 1e-3)):
         yield case(f"band_{gamma}_{density}", "the band below the largest", ladder,
                    {"weight": [1.0], "density": [density], "gamma": [gamma]})
     yield case("default_gamma", "one in a hundred", ladder, {"weight": [1.0], "density": [0.25]})
@@ -157,7 +158,8 @@ def ties_of_model():
                                                    **more}, (64,),
                        over_model={"model_selections": list(map(list, zip(bits, ends))), "model_majority": majority})
     yield Case("ties", "scope_tensor", "the default", [raw([0.0] * 64), *steps],
-               {"weight": [1.0, 1.0], "density": [0.5, 0.3], "trim_scope": "tensor", "tie_break": "lowest_index"}, (64,))
+               {"weight": [1.0, 1.0], "density": [0.5, 0.3], "trim_scope": "tensor", "tie_break": "lowest_index"},
+               (64,))
 
 
 def sce():

@@ -98,7 +98,8 @@ def report(cases):
         contract_core.RULES.update(rules)
         # A tree changes nothing outside the cases made for it; the others are many and slow.
         methods = METHODS_OF.get(name.split("_")[0], CLASSIC)
-        subset = [c for c in cases if c.method in methods and ("sum_order" in c.name or not name.startswith("sum over"))]
+        is_tree = name.startswith("sum over")
+        subset = [c for c in cases if c.method in methods and ("sum_order" in c.name or not is_tree)]
         lines.append((name, _changed(subset)))
         contract_core.RULES.update(saved)
     for method, key, value in DEFAULT_CHANGES:

@@ -83,7 +83,8 @@ NUSLERP_MODES = {"whole": {}, "rows": {"nuslerp_flatten": False},
 
 def mergekit_cases_of_others():
     def make(method, name, inputs, params, **more):
-        return Case(method, name, "real mergekit", inputs, params, more.pop("shape", (40, 25)), oracle="mergekit", **more)
+        shape = more.pop("shape", (40, 25))
+        return Case(method, name, "real mergekit", inputs, params, shape, oracle="mergekit", **more)
 
     few, soup = family("mergekit", (1000,), 3, BF16), models("mergekit soup", (1000,), BF16[:3])
     fine = family("mergekit fine", (1000,), 3, ["F32"] * 4)
