@@ -133,6 +133,7 @@ class FakeDevice : public Backend {
     std::optional<NonFinite> InputNonFinite(uint32_t input) const override { return cpu->InputNonFinite(input); }
     std::optional<NonFinite> OutputOverflow() const override { return cpu->OutputOverflow(); }
     bool UsedLerp() const override { return cpu->UsedLerp(); }
+    RoundingLoss Loss() const override { return cpu->Loss(); }
     const DataProblem* Problem() const override { return cpu->Problem(); }
     const FakeDevice* owner;
     PassList passes;
