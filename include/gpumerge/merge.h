@@ -25,6 +25,10 @@ MergeConfig LoadConfig(const std::string& path, std::vector<Diagnostic>* warning
 // The same for text; name is what messages call it.
 MergeConfig ParseConfig(std::string_view yaml, std::string_view name, std::vector<Diagnostic>* warnings);
 
+// The documents of a recipe as recipes of one document each, in an order in which they can run, the output's last. Each
+// writes to directory/name, and what refers to a document refers to that place; the weights are the same bits.
+std::vector<MergeConfig> SplitStages(const MergeConfig& config, const std::string& directory);
+
 // Decides everything from the headers of the models' files; reads no tensor data and writes nothing.
 Plan PlanMerge(const MergeConfig& config, const PlanOptions& options);
 
@@ -35,7 +39,7 @@ struct RunStats {
   uint64_t memory_budget_bytes = 0;
   uint64_t peak_memory_bytes = 0;  // peak resident set, shared library pages included
   uint64_t slerp_lerp_tensors = 0, slerp_tensors = 0;
-  uint64_t selfcheck_tensors = 0;    // compared with the reference executor, all equal
+  uint64_t selfcheck_tensors = 0;  // compared with the reference executor, all equal
   // What rounding to the output type destroyed: the rms of its error over the rms of the change from the base, or from
   // the first model where there is none. nullopt where nothing was rounded or nothing changed.
   std::optional<double> rounding_loss;
@@ -59,12 +63,15 @@ struct RunEstimate {
   uint64_t bytes_read = 0;           // with repeated reads
   uint64_t bytes_read_again = 0;     // of those, reads after the first
   uint64_t disk_free_bytes = 0;
-  uint64_t scratch_bytes = 0;  // of disk, beside the output, for tensors between stages
   // Of the first GPU; 0 without one. The least that works, and what the run would take.
   uint64_t device_memory_needed_bytes = 0, device_memory_bytes = 0;
   uint64_t n_kept_tensors = 0;  // tensors that come to the GPU in parts and stay there until they are merged
   // Over the link, if the GPUs do all of it: inputs, repeated ones too, and outputs. 0 without a GPU.
   uint64_t bytes_to_device = 0, bytes_from_device = 0;
+  // Readings for `trim_scope: model` before the merge, at most, and what they read; part of bytes_read_again.
+  uint32_t n_trim_passes = 0;
+  uint64_t trim_bytes = 0;
+  uint64_t scratch_bytes = 0;  // of disk, beside the output, for tensors between stages
 };
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options);
 

@@ -24,10 +24,11 @@ enum class Sync : uint8_t { kFull, kNone };  // fsync before publishing, or leav
 
 // Where models are found, and how strict to be.
 struct PlanOptions {
-  std::string output_dir;  // overrides the recipe's `output:`; "" = not given
-  std::string hub_cache;   // overrides the environment's Hugging Face cache; "" = not given
-  bool strict = false;     // warnings become errors
-  bool overwrite = false;  // an existing output may be replaced
+  std::string output_dir;        // overrides the recipe's `output:`; "" = not given
+  std::string hub_cache;         // overrides the environment's Hugging Face cache; "" = not given
+  bool strict = false;           // warnings become errors
+  bool overwrite = false;        // an existing output may be replaced
+  bool stages_are_kept = false;  // the plan is not run itself, but its documents one by one (see SplitStages)
 };
 
 struct Progress {

@@ -165,6 +165,7 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->verbose = raw.Has("verbose");
   arguments->stats_file = raw.Get("stats");
   arguments->log_file = raw.Get("log");
+  arguments->keep_stages = raw.Get("keep-stages");
   if (arguments->quiet && arguments->verbose)
     problems->push_back(UsageProblem("--quiet and --verbose exclude each other", ""));
 }
@@ -196,6 +197,8 @@ Verb TakeVerb(std::vector<std::string>* words, bool* was_given) {
 
 void ApplyOverrides(const RecipeOverrides& overrides, MergeConfig* config) {
   if (overrides.seed) config->seed = *overrides.seed;
+  for (MergeConfig& stage : config->stages)
+    if (overrides.seed) stage.seed = *overrides.seed;
   if (overrides.dtype) config->dtype = overrides.dtype;
   if (overrides.out_dtype) config->out_dtype = overrides.out_dtype;
   if (overrides.shard_size_bytes) config->shard_size_bytes = overrides.shard_size_bytes;

@@ -44,6 +44,7 @@ struct Arguments {
   bool verbose = false;
   std::string stats_file;
   std::string log_file;
+  std::string keep_stages;  // merge: the directory where the recipe's stages are written; "" = nowhere
 };
 
 // words: argv without the program's name. Throws Error(USAGE) with everything that is wrong.

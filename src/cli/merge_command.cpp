@@ -7,6 +7,7 @@
 #include "src/cli/json_text.h"
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
+#include "src/io/output_dir.h"
 #include "src/plan/explain.h"
 
 #include "gpumerge/merge.h"
@@ -25,14 +26,23 @@
 namespace gpumerge::cli {
 namespace {
 
-Plan MakePlan(const Arguments& arguments) {
+struct Recipe {
+  MergeConfig config;
   std::vector<Diagnostic> warnings;
-  MergeConfig config = LoadConfig(arguments.recipe, &warnings);
-  if (arguments.plan.strict && !warnings.empty()) throw Error(std::move(warnings));
-  ApplyOverrides(arguments.overrides, &config);
-  Plan plan = PlanMerge(config, arguments.plan);
+};
+
+Recipe ReadRecipe(const Arguments& arguments) {
+  Recipe recipe;
+  recipe.config = LoadConfig(arguments.recipe, &recipe.warnings);
+  if (arguments.plan.strict && !recipe.warnings.empty()) throw Error(std::move(recipe.warnings));
+  ApplyOverrides(arguments.overrides, &recipe.config);
+  return recipe;
+}
+
+Plan MakePlan(const Recipe& recipe, const PlanOptions& options) {
+  Plan plan = PlanMerge(recipe.config, options);
   // The recipe's warnings belong in the output's report beside the plan's own.
-  plan.warnings.insert(plan.warnings.begin(), warnings.begin(), warnings.end());
+  plan.warnings.insert(plan.warnings.begin(), recipe.warnings.begin(), recipe.warnings.end());
   return plan;
 }
 
@@ -64,7 +74,8 @@ std::string Count(uint64_t count, std::string_view noun) {
 }
 
 std::string ModelsText(const Plan& plan) {
-  return Count(plan.models.size(), "model") + (plan.base ? ", the base included," : "");
+  const std::string stages = plan.stages.empty() ? "" : " in " + Count(plan.stages.size() + 1, "stage");
+  return Count(plan.models.size() - plan.stages.size(), "model") + (plan.base ? ", the base included," : "") + stages;
 }
 
 std::string SecondsText(double seconds) {
@@ -100,17 +111,34 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
                              plan.output_dir_why));
   messages->Note(fmt::format("device {}: {}", estimate.device, estimate.device_why));
   for (const PlanModel& model : plan.models)
-    messages->Detail(fmt::format("model {}: {}", model.reference, model.directory));
+    if (!model.stage) messages->Detail(fmt::format("model {}: {}", model.reference, model.directory));
   for (const std::string& note : plan.notes) messages->Detail("note: " + note);
   messages->Detail(fmt::format("memory budget {}, {} needed; {} to read, {} of them again",
                                FormatBytes(estimate.memory_budget_bytes), FormatBytes(estimate.memory_needed_bytes),
                                FormatBytes(estimate.bytes_read), FormatBytes(estimate.bytes_read_again)));
 }
 
+void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file, Messages* messages) {
+  Announce(plan, EstimateRun(plan, arguments.run), messages);
+  if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
+  ProgressPrinter printer(messages);
+  RunOptions options = arguments.run;
+  options.on_progress = [&](const Progress& progress) {
+    printer.Update(progress);
+    return StopSignal() == 0;
+  };
+  const RunStats stats = RunMerge(plan, options);
+  messages->EndRedraw();
+  for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
+  if (stats_file != nullptr) stats_file->Write(stats);
+  messages->Record(Summary(plan, stats));
+  if (!arguments.quiet) PrintResult(Summary(plan, stats));
+}
+
 }  // namespace
 
 int PlanCommand(const Arguments& arguments, Messages*) {
-  const Plan plan = MakePlan(arguments);
+  const Plan plan = MakePlan(ReadRecipe(arguments), arguments.plan);
   const RunEstimate estimate = EstimateRun(plan, arguments.run);
   std::optional<PlanCost> cost;
   if (arguments.rates.any())
@@ -122,22 +150,29 @@ int PlanCommand(const Arguments& arguments, Messages*) {
 
 int MergeCommand(const Arguments& arguments, Messages* messages) {
   CatchStopSignals();
-  const Plan plan = MakePlan(arguments);
-  Announce(plan, EstimateRun(plan, arguments.run), messages);
+  Recipe recipe = ReadRecipe(arguments);
+  if (arguments.keep_stages.empty()) {
+    const Plan plan = MakePlan(recipe, arguments.plan);
+    StatsFile stats_file(arguments.stats_file);
+    RunPlan(plan, arguments, &stats_file, messages);
+    return 0;
+  }
+  // What is wrong with any of them is known before the first one runs.
+  PlanOptions all = arguments.plan;
+  all.stages_are_kept = true;
+  MakePlan(recipe, all);
+  std::vector<MergeConfig> documents = SplitStages(recipe.config, arguments.keep_stages);
+  for (const MergeConfig& document : documents)
+    if (&document != &documents.back()) CheckOutputTarget(*document.output, arguments.plan.overwrite);
   StatsFile stats_file(arguments.stats_file);
-  if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
-  ProgressPrinter printer(messages);
-  RunOptions options = arguments.run;
-  options.on_progress = [&](const Progress& progress) {
-    printer.Update(progress);
-    return StopSignal() == 0;
-  };
-  const RunStats stats = RunMerge(plan, options);
-  messages->EndRedraw();
-  for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
-  stats_file.Write(stats);
-  messages->Record(Summary(plan, stats));
-  if (!arguments.quiet) PrintResult(Summary(plan, stats));
+  for (MergeConfig& document : documents) {
+    const bool is_output = &document == &documents.back();
+    PlanOptions options = arguments.plan;
+    if (!is_output) options.output_dir.clear();
+    recipe.config = std::move(document);
+    RunPlan(MakePlan(recipe, options), arguments, is_output ? &stats_file : nullptr, messages);
+    recipe.warnings.clear();  // said once
+  }
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "src/run/item_queue.h"
 #include "src/run/layout.h"
 #include "src/run/memory.h"
+#include "src/run/model_trim.h"
 #include "src/run/output_check.h"
 #include "src/run/pipeline.h"
 #include "src/run/report.h"
@@ -18,6 +19,7 @@
 #include "src/run/run_on.h"
 #include "src/run/scratch.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -77,15 +79,17 @@ void AddItem(const PlanItem& item, const MemoryLayout& layout, RunEstimate* esti
   if (on_device) estimate->bytes_from_device += item.size_bytes;
 }
 
-}  // namespace
-
-RunStats RunMerge(const Plan& plan, const RunOptions& options) {
-  CheckFloatMode();
-  return RunMergeOn(plan, options, ChooseDevices(options));
+void AddModelTrims(const Plan& plan, RunEstimate* estimate) {
+  for (const ModelTrim& trim : FindModelTrims(plan)) {
+    estimate->n_trim_passes = std::max(estimate->n_trim_passes, trim.MostPasses());
+    for (const uint64_t item : trim.items) estimate->trim_bytes += trim.MostPasses() * plan.items[item].InputBytes();
+  }
+  estimate->bytes_read += estimate->trim_bytes;
+  estimate->bytes_read_again += estimate->trim_bytes;
 }
 
-RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
-  CheckSpace(plan);
+// The plan has all that its jobs need.
+RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   const bool had_gpu = devices.backends[0]->Info().keeps();
   RunMemory memory = OrOnCpu(options, &devices, [&](const std::vector<Backend*>& backends) {
     return AllocateMemory(plan, options, backends);
@@ -143,6 +147,21 @@ RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices d
   return stats;
 }
 
+}  // namespace
+
+RunStats RunMerge(const Plan& plan, const RunOptions& options) {
+  CheckFloatMode();
+  return RunMergeOn(plan, options, ChooseDevices(options));
+}
+
+RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
+  CheckSpace(plan);
+  if (FindModelTrims(plan).empty()) return RunFilled(plan, options, std::move(devices));
+  Plan filled = plan;
+  FillModelTrims(options, options.memory_bytes.value_or(DefaultMemoryBytes(plan)), &filled);
+  return RunFilled(filled, options, std::move(devices));
+}
+
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options) {
   return EstimateRunOn(plan, options, ChooseDevices(options));
 }
@@ -160,6 +179,7 @@ RunEstimate EstimateRunOn(const Plan& plan, const RunOptions& options, ChosenDev
     estimate.device_memory_needed_bytes = backends[0]->VramFor(SmallestDeviceBytes(plan, *backends[0]));
   if (!layout.units.empty()) estimate.device_memory_bytes = layout.units[0].device_memory.total_bytes();
   for (const PlanItem& item : plan.items) AddItem(item, layout, &estimate);
+  AddModelTrims(plan, &estimate);
   estimate.disk_free_bytes = FreeDiskBytes(plan.output_dir);
   estimate.scratch_bytes = MostScratchBytes(plan);
   return estimate;

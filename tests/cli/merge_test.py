@@ -120,6 +120,31 @@ class Merge(CliTest):
         self.merge("--config", copy, "--out", "b")
         self.assertEqual(digests(self.folder / "a"), digests(self.folder / "b"))
 
+    def test_kept_stages_are_merges_and_the_output_is_the_same(self):
+        recipe = ROOT / "configs/multi_stage.yaml"
+        self.merge("--config", recipe, "--out", "fused")
+        self.merge("--config", recipe, "--out", "last", "--keep-stages", "stages")
+        same = ("model.safetensors", "config.json", "tokenizer.json")
+        fused, last = digests(self.folder / "fused"), digests(self.folder / "last")
+        self.assertEqual([fused[name] for name in same], [last[name] for name in same])
+        for stage in ("languages", "everything"):
+            self.assertIn("gpumerge_report.json", digests(self.folder / "stages" / stage))
+            # A stage's own recipe, as it was run, gives the stage again.
+            self.merge("--config", f"stages/{stage}/gpumerge_config.yaml", "--out", stage)
+            self.assertEqual(digests(self.folder / stage), digests(self.folder / "stages" / stage))
+        refused = self.run_program("--config", recipe, "--out", "again", "--keep-stages", "stages")
+        self.expect(refused, 9)
+        self.assertFalse((self.folder / "again").exists())
+
+    def test_seed_of_the_command_line_is_that_of_every_document(self):
+        recipe = ROOT / "configs/stochastic.yaml"
+        self.merge("--config", recipe, "--out", "same", "--seed", "42")
+        self.merge("--config", recipe, "--out", "as-written")
+        self.merge("--config", recipe, "--out", "other", "--seed", "43")
+        weights = {name: digests(self.folder / name)["model.safetensors"] for name in ("as-written", "same", "other")}
+        self.assertEqual(weights["as-written"], weights["same"])
+        self.assertNotEqual(weights["as-written"], weights["other"])
+
     def test_summary_goes_to_standard_output(self):
         result = self.merge("--config", self.ties, "--out", "out")
         for part in ("merged 4 models", "with ties", "38 tensors", "861.89 kB", "GB/s", "memory", "seed 0", "0 warnings"):
