@@ -63,6 +63,7 @@ struct PlanItem {
   std::string name;  // output tensor
   PlanAction action = PlanAction::kMerge;
   std::string reason;             // why a kCopy is one; empty for kMerge
+  std::string remark;             // what was done because some models lack the tensor; empty: all have it
   MergeJob job;                   // for kCopy: inputs, out_dtype, shape and n_elems only
   std::vector<PlanInput> inputs;  // parallel to job.inputs
   std::optional<uint64_t> layer;  // output layer number

@@ -67,6 +67,14 @@ std::optional<size_t> JsonDocument::GetArraySize(const std::vector<std::string>&
   return size;
 }
 
+std::optional<std::vector<std::string>> JsonDocument::GetArray(const std::vector<std::string>& path) const {
+  const JsonNode* node = Find(path, path.size());
+  if (node == nullptr || node->kind != JsonKind::kArray) return std::nullopt;
+  std::vector<std::string> elements;
+  for (size_t i = IndexOf(*node) + 1; i < node->next; i = nodes_[i].next) elements.emplace_back(Text(nodes_[i]));
+  return elements;
+}
+
 bool JsonDocument::Has(const std::vector<std::string>& path) const { return Find(path, path.size()) != nullptr; }
 
 std::optional<std::string> JsonDocument::GetRaw(const std::vector<std::string>& path) const {

@@ -29,6 +29,8 @@ class JsonDocument {
   std::optional<bool> GetBool(const std::vector<std::string>& path) const;
   std::optional<std::string> GetString(const std::vector<std::string>& path) const;  // unescaped
   std::optional<size_t> GetArraySize(const std::vector<std::string>& path) const;
+  // The elements' own texts.
+  std::optional<std::vector<std::string>> GetArray(const std::vector<std::string>& path) const;
   bool Has(const std::vector<std::string>& path) const;
   // The value's own text, e.g. "1e-05"; nullopt: absent.
   std::optional<std::string> GetRaw(const std::vector<std::string>& path) const;

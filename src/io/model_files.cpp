@@ -127,9 +127,20 @@ void CompareWithIndex(const std::string& single_path, const std::string& index_p
        .help = "their values were not compared; name the file that you mean, or remove the other"});
 }
 
+// The only weights of a directory without config.json, whatever their name: a raw checkpoint. Not an adapter's.
+std::optional<std::string> FindRawFile(const ModelLocation& location, const ModelDirectory& listing) {
+  if (listing.single_file || listing.index || listing.other_weights.size() != 1) return std::nullopt;
+  const std::string& name = listing.other_weights.front();
+  std::error_code error;
+  const bool has_config = std::filesystem::exists(location.directory + "/config.json", error);
+  const bool is_shard = name.find("-of-") != std::string::npos;
+  return has_config || is_shard || name.starts_with("adapter") ? std::nullopt : std::optional(name);
+}
+
 void OpenDirectory(ModelFiles* model) {
   const ModelLocation& location = model->location;
-  const ModelDirectory listing = ListModelDirectory(location.directory, location.containment_root);
+  ModelDirectory listing = ListModelDirectory(location.directory, location.containment_root);
+  if (std::optional<std::string> raw = FindRawFile(location, listing)) listing.single_file = std::move(raw);
   if (!listing.single_file && !listing.index) FailWithoutWeights(location, listing);
   const std::string index_path = location.directory + "/" + listing.index.value_or("");
   if (!listing.single_file) return OpenShards(ReadContained(location, index_path, kMaxIndexBytes), index_path, model);

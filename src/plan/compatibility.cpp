@@ -60,7 +60,7 @@ bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
   // Rows of the embedding and of the head are tokens.
   const bool is_vocabulary = OnlyFirstAxisDiffers(group) && group.place != GroupPlace::kLayer &&
                              std::any_of(group.inputs.begin(), group.inputs.end(), [&](const GroupInput& input) {
-                               const InputModel& model = inputs_.models[input.source->model];
+                               const InputModel& model = group.set->models[input.model];
                                return input.tensor == FindEmbedding(model.layout) ||
                                       input.tensor == FindHead(model.layout) ||
                                       input.tensor->shape[0] == ConfigVocabulary(model.config);
@@ -73,7 +73,7 @@ bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
   std::string shapes;
   for (const GroupInput& input : group.inputs) {
     shapes += fmt::format("{}{} in \"{}\"", shapes.empty() ? "" : ", ", ShapeText(input.tensor->shape),
-                          inputs_.models[input.source->model].reference);
+                          inputs_.models[input.model].reference);
   }
   tensor_errors_.push_back({.code = ErrorCode::kMmShape,
                             .message = fmt::format("tensor \"{}\": the models' shapes differ", group.name),
@@ -86,7 +86,7 @@ bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
 std::string CompatibilityCheck::RowsText(const TensorGroup& group) const {
   std::string text;
   for (const GroupInput& input : group.inputs) {
-    const InputModel& model = inputs_.models[input.source->model];
+    const InputModel& model = inputs_.models[input.model];
     const std::optional<uint64_t> stated = ConfigVocabulary(model.config);
     text += fmt::format("{}{} rows in \"{}\"{}", text.empty() ? "" : ", ", input.tensor->shape[0], model.reference,
                         stated ? fmt::format(" (vocab_size {})", *stated) : "");
@@ -98,7 +98,7 @@ std::string CompatibilityCheck::TypesText(const TensorGroup& group) const {
   std::string text;
   for (const GroupInput& input : group.inputs) {
     text += fmt::format("{}{} in \"{}\"", text.empty() ? "" : ", ", Info(input.tensor->dtype).name,
-                        inputs_.models[input.source->model].reference);
+                        inputs_.models[input.model].reference);
   }
   return text;
 }
@@ -128,7 +128,7 @@ void CompatibilityCheck::NoteMerged(const TensorGroup& group, bool promoted) {
   for (const GroupInput& input : group.inputs) {
     differ |= input.tensor->dtype != group.inputs[0].tensor->dtype;
     has_float64 |= input.tensor->dtype == DType::kF64;
-    if (!quantised_by_[input.source->model].empty()) quantised_merged_.try_emplace(input.source->model, group.name);
+    if (!quantised_by_[input.model].empty()) quantised_merged_.try_emplace(input.model, group.name);
   }
   if (has_float64) float64_.push_back(group.name);
   if (!differ || !promoted) return;

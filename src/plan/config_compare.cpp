@@ -171,6 +171,15 @@ void CompareArchitectures(const InputModel& donor, const InputModel& model, std:
     differences->push_back(fmt::format("architectures: {} and {}", Brief(theirs), Brief(ours)));
 }
 
+void WarnNoConfig(const InputModel& donor, const InputModel& model, PlanFindings* findings) {
+  findings->warnings.push_back(
+      {.code = ErrorCode::kMmConfig,
+       .message = fmt::format("the model \"{}\" has no config.json; it is taken for a model like \"{}\"",
+                              model.reference, donor.reference),
+       .where = model.files.location.directory,
+       .help = "put the model's config.json beside its weights to have them compared"});
+}
+
 void WarnRemoteCode(const InputModel& donor, PlanFindings* findings) {
   if (!donor.config.Has({"auto_map"})) return;
   findings->warnings.push_back(
@@ -200,9 +209,18 @@ void CheckStatedDepths(const MergeConfig& config, const InputSet& inputs, PlanFi
 
 void CompareConfigs(const InputSet& inputs, PlanFindings* findings) {
   const InputModel& donor = inputs.models[inputs.donor];
+  if (!donor.has_config()) {
+    findings->notes.push_back(fmt::format(
+        "\"{}\" has no config.json, so the output has weights only: no config.json, no tokenizer", donor.reference));
+    return;
+  }
   WarnRemoteCode(donor, findings);
   for (const InputModel& model : inputs.models) {
     if (&model == &donor) continue;
+    if (!model.has_config()) {
+      WarnNoConfig(donor, model, findings);
+      continue;
+    }
     CheckModelType(donor, model, findings);
     std::vector<std::string> differences = Comparison(donor.config, model.config).Run();
     if (inputs.is_sliced) {

@@ -4,6 +4,9 @@
 // Edits of the donor's config.json. A value that is already right keeps its bytes.
 #include "src/plan/config_json.h"
 
+#include "src/plan/layer_lists.h"
+#include "src/plan/modules.h"
+
 #include <algorithm>
 #include <map>
 
@@ -96,22 +99,11 @@ bool IsIdentity(const InputSet& inputs, uint64_t donor_depth) {
   return true;
 }
 
-// Arrays with one entry a layer, e.g. layer_types.
-std::vector<std::string> LayerLists(const JsonDocument& document, const Path& parent, uint64_t n_layers) {
-  std::vector<std::string> keys;
-  for (const std::string& key : document.Keys(parent)) {
-    Path path = parent;
-    path.push_back(key);
-    if (document.GetArraySize(path) != n_layers) continue;
-    if (key == "architectures" || key.ends_with("_token_id") || key.ends_with("_token_ids")) continue;
-    keys.push_back(key);
-  }
-  return keys;
-}
-
+// inputs: the whole, or a module of it.
 void SetDepth(const InputSet& inputs, JsonDocument* document, PlanFindings* findings) {
   if (!inputs.is_sliced) return;
-  const std::optional<ConfigDepth> depth = FindConfigDepth(*document);
+  const std::optional<ConfigDepth> depth =
+      inputs.module == nullptr ? FindConfigDepth(*document) : FindModuleDepth(*document, inputs.module->name);
   const uint64_t n_layers = SourceLayers(inputs).size();
   if (!depth) {
     findings->errors.push_back({.code = ErrorCode::kConfigField,
@@ -122,21 +114,7 @@ void SetDepth(const InputSet& inputs, JsonDocument* document, PlanFindings* find
     return;
   }
   if (IsIdentity(inputs, depth->n_layers)) return;
-  Path parent = depth->path;
-  parent.pop_back();
-  const std::vector<std::string> lists = LayerLists(*document, parent, depth->n_layers);
-  if (!lists.empty()) {
-    findings->errors.push_back(
-        {.code = ErrorCode::kConfigLayerList,
-         .message =
-             fmt::format("config.json has per-layer lists, and the slices change the layers: {}", ListSome(lists)),
-         .where = document->file(),
-         .found = fmt::format("{} layers, {} in the output", depth->n_layers, n_layers),
-         .expected = "no list with one entry a layer, or slices that keep every layer in place",
-         .help =
-             "such lists cannot be rewritten yet; remove a list that only states defaults from a copy of the model"});
-    return;
-  }
+  SetLayerLists(inputs, *depth, document, findings);
   if (n_layers != depth->n_layers) document->SetRaw(depth->path, fmt::format("{}", n_layers));
 }
 
@@ -144,10 +122,11 @@ void SetDepth(const InputSet& inputs, JsonDocument* document, PlanFindings* find
 
 std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, const HeadPlan& head,
                            const std::vector<PlanItem>& items, PlanFindings* findings) {
+  if (!inputs.models[inputs.donor].has_config()) return {};
   JsonDocument document = inputs.models[inputs.donor].config;
   SetType(config, inputs, items, &document);
   SetVocabulary(inputs, items, &document, findings);
-  SetDepth(inputs, &document, findings);
+  for (const InputSet* part : PartsOf(inputs)) SetDepth(*part, &document, findings);
   if (head.tied) SetEverywhere("tie_word_embeddings", *head.tied ? "true" : "false", true, &document);
   return document.text();
 }

@@ -15,7 +15,7 @@
 
 namespace gpumerge {
 
-// config.json of the output. items: in any order.
+// config.json of the output; empty where the donor has none. items: in any order.
 std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, const HeadPlan& head,
                            const std::vector<PlanItem>& items, PlanFindings* findings);
 

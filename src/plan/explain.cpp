@@ -44,6 +44,7 @@ std::string Heading(const Plan& plan, const PlanItem& item) {
   if (!params.empty()) text += ": " + params;
   text += item.passes.size() == 1 ? "; 1 pass:" : fmt::format("; {} passes:", item.passes.size());
   for (const PassInfo& pass : item.passes) text += fmt::format(" {}", PassName(pass.kind));
+  if (!item.remark.empty()) text += "; " + EscapeForTerminal(item.remark, kMaxPathBytes);
   return text;
 }
 

@@ -5,6 +5,8 @@
 // missing, what it has besides is extra.
 #include "src/plan/groups.h"
 
+#include "src/plan/missing.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -18,9 +20,11 @@ using TensorList = std::vector<const ModelTensor*>;
 
 class Matcher {
  public:
-  Matcher(const InputSet& inputs, const HeadPlan& head)
+  Matcher(const MergeConfig& config, const MethodInfo& method, const InputSet& inputs, const HeadPlan& head)
       : inputs_(inputs),
         head_(head),
+        is_lenient_(config.missing != MissingPolicy::kError),
+        missing_tensors_(config, method, inputs),
         missing_(inputs.models.size()),
         extra_(inputs.models.size()),
         extra_beside_(inputs.models.size()) {}
@@ -43,6 +47,7 @@ class Matcher {
       ReportExtra(model, findings);
       if (inputs_.is_sliced) NoteUnused(model, findings);
     }
+    missing_tensors_.Report(findings);
   }
 
  private:
@@ -60,9 +65,12 @@ class Matcher {
     const size_t reference = ReferenceOf(slice);
     for (const auto& [name, tensors] : rows) {
       const std::string input_name(name);
-      if (!Complete(slice, tensors, reference, [&](size_t) { return input_name; })) continue;
-      Add({std::string(name), &slice, place, 0, 0, {}}, tensors,
-          name == head_.filled_head ? &head_.filled_head : nullptr);
+      const bool is_lenient = is_lenient_ && (tensors[reference] != nullptr || !IsBeyondLayers(slice, name));
+      if (!Complete(slice, tensors, reference, is_lenient, [&](size_t) { return input_name; })) continue;
+      TensorGroup group;
+      group.name = input_name;
+      group.place = place;
+      Add(std::move(group), slice, tensors, name == head_.filled_head ? &head_.filled_head : nullptr);
     }
   }
 
@@ -93,9 +101,13 @@ class Matcher {
       const auto input_name = [&, suffix_text = suffix](size_t source) {
         return fmt::format("{}{}{}", prefix, slice.sources[source].layer_begin + index, suffix_text);
       };
-      if (!Complete(slice, tensors, reference, input_name)) continue;
-      Add({fmt::format("{}{}{}", prefix, output_layer, suffix), &slice, GroupPlace::kLayer, output_layer, t, {}},
-          tensors, nullptr);
+      if (!Complete(slice, tensors, reference, is_lenient_, input_name)) continue;
+      TensorGroup group;
+      group.name = fmt::format("{}{}{}", prefix, output_layer, suffix);
+      group.place = GroupPlace::kLayer;
+      group.layer = output_layer;
+      group.t = t;
+      Add(std::move(group), slice, tensors, nullptr);
     }
   }
 
@@ -113,13 +125,23 @@ class Matcher {
     return 0;
   }
 
+  // Tensors numbered past the layers that the reference has: a deeper model's, which config.json would deny.
+  bool IsBeyondLayers(const Slice& slice, std::string_view name) const {
+    const std::optional<LayerStack>& stack = inputs_.models[slice.sources[ReferenceOf(slice)].model].layout.stack;
+    if (!stack || !name.starts_with(stack->prefix)) return false;
+    const std::string_view rest = name.substr(stack->prefix.size());
+    const size_t n_digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    return n_digits > 0 && n_digits < rest.size() && rest[n_digits] == '.';
+  }
+
   // Notes what is missing or extra, under the name that the tensor has or would have in its model.
   template <class NameIn>
-  bool Complete(const Slice& slice, const TensorList& tensors, size_t reference, NameIn name_in) {
+  bool Complete(const Slice& slice, const TensorList& tensors, size_t reference, bool is_lenient, NameIn name_in) {
     bool complete = true;
     for (size_t i = 0; i < tensors.size(); ++i) {
       const uint32_t model = slice.sources[i].model;
       if (tensors[i] != nullptr) consumed_.insert(tensors[i]);
+      if (is_lenient) continue;
       if (tensors[reference] != nullptr && tensors[i] == nullptr) missing_[model].insert(name_in(i));
       if (tensors[reference] == nullptr && tensors[i] != nullptr) {
         extra_[model].insert(name_in(i));
@@ -130,12 +152,16 @@ class Matcher {
     return complete;
   }
 
-  void Add(TensorGroup group, const TensorList& tensors, const std::string* filter_name) {
+  void Add(TensorGroup group, const Slice& slice, const TensorList& tensors, const std::string* filter_name) {
+    group.set = &inputs_;
+    group.slice = &slice;
+    group.base = slice.base;
     for (size_t i = 0; i < tensors.size(); ++i) {
+      const std::string* own_name = tensors[i] != nullptr ? &tensors[i]->name : nullptr;
       group.inputs.push_back(
-          {&group.slice->sources[i], tensors[i], filter_name != nullptr ? filter_name : &tensors[i]->name});
+          {&slice.sources[i], tensors[i], slice.sources[i].model, filter_name != nullptr ? filter_name : own_name});
     }
-    groups_.push_back(std::move(group));
+    if (missing_tensors_.Settle(&group)) groups_.push_back(std::move(group));
   }
 
   std::string DepthHint(size_t model) const {
@@ -157,7 +183,7 @@ class Matcher {
          .where = input.files.location.directory,
          .found = Plural(input.files.tensors.size(), "tensor") + DepthHint(model),
          .expected = "the same tensors in every model of a merge",
-         .help = "merge models of one architecture; `gpumerge inspect` lists a model's tensors"});
+         .help = "merge models of one architecture, or say what is meant: `missing: present` or `missing: base`"});
   }
 
   void ReportExtra(size_t model, PlanFindings* findings) const {
@@ -172,7 +198,7 @@ class Matcher {
          .where = input.files.location.directory,
          .found = Plural(input.files.tensors.size(), "tensor") + DepthHint(model),
          .expected = "the same tensors in every model of a merge",
-         .help = "nothing is dropped silently; remove the tensors from a copy of the model if they are not wanted"});
+         .help = "nothing is dropped silently; `missing: present` merges a tensor from the models that have it"});
   }
 
   // With `slices:` tensors may be left out on purpose; say how many, so that a wrong range is noticed.
@@ -193,6 +219,8 @@ class Matcher {
 
   const InputSet& inputs_;
   const HeadPlan& head_;
+  const bool is_lenient_;  // about tensors that some models lack
+  MissingTensors missing_tensors_;
   std::vector<std::set<std::string>> missing_, extra_;  // by model
   std::vector<uint32_t> extra_beside_;                  // by model: one that lacks its extra tensors
   std::unordered_set<const ModelTensor*> consumed_;
@@ -201,8 +229,9 @@ class Matcher {
 
 }  // namespace
 
-std::vector<TensorGroup> MatchTensors(const InputSet& inputs, const HeadPlan& head, PlanFindings* findings) {
-  Matcher matcher(inputs, head);
+std::vector<TensorGroup> MatchTensors(const MergeConfig& config, const MethodInfo& method, const InputSet& inputs,
+                                      const HeadPlan& head, PlanFindings* findings) {
+  Matcher matcher(config, method, inputs, head);
   std::vector<TensorGroup> groups = matcher.Run();
   matcher.Report(findings);
   return groups;

@@ -18,6 +18,7 @@ namespace gpumerge {
 struct GroupInput {
   const SliceSource* source = nullptr;
   const ModelTensor* tensor = nullptr;
+  uint32_t model = 0;  // whose tensor it is: the source's, or the base where that stands in (index in InputSet::models)
   // What filters see: the tensor's name, or the head's where an embedding stands in for it.
   const std::string* filter_name = nullptr;
 };
@@ -26,14 +27,19 @@ enum class GroupPlace : uint8_t { kBefore, kLayer, kAfter };
 
 struct TensorGroup {
   std::string name;  // output tensor
+  const InputSet* set = nullptr;
   const Slice* slice = nullptr;
   GroupPlace place = GroupPlace::kAfter;
   uint64_t layer = 0;              // output layer, for kLayer
   double t = 0;                    // along the slice's layers, for gradients
-  std::vector<GroupInput> inputs;  // as the slice's sources
+  std::vector<GroupInput> inputs;  // as the slice's sources; only those that take part
+  std::optional<uint32_t> base;    // index in inputs
+  bool is_lone = false;            // copied: too few models have it, and the recipe lets the only one decide
+  std::string remark;              // what `missing:` did; "" = every model has the tensor
 };
 
 // In model order: before the layers, layers ascending, after; by name within each.
-std::vector<TensorGroup> MatchTensors(const InputSet& inputs, const HeadPlan& head, PlanFindings* findings);
+std::vector<TensorGroup> MatchTensors(const MergeConfig& config, const MethodInfo& method, const InputSet& inputs,
+                                      const HeadPlan& head, PlanFindings* findings);
 
 }  // namespace gpumerge

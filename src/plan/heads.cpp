@@ -54,7 +54,7 @@ ModelHead FindModelHead(const InputModel& model, uint32_t index) {
     head.kind = HeadKind::kNone;
   } else if (head.flag == true || IsRecordedAlias(model.files, *embedding)) {
     head.kind = HeadKind::kTied;
-  } else if (ExpectsHead(model.config)) {
+  } else if (model.has_config() && ExpectsHead(model.config)) {
     head.kind = head.flag == false ? HeadKind::kMissing : HeadKind::kAssumedTied;
   }
   return head;
@@ -98,7 +98,7 @@ std::optional<bool> TiedFlag(const JsonDocument& config) {
   return config.GetBool({"text_config", "tie_word_embeddings"});
 }
 
-HeadPlan PlanHead(const InputSet& inputs, PlanFindings* findings) {
+HeadPlan PlanHead(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings) {
   HeadPlan plan;
   if (inputs.slices.empty()) return plan;
   std::vector<ModelHead> heads;
@@ -112,8 +112,9 @@ HeadPlan PlanHead(const InputSet& inputs, PlanFindings* findings) {
   for (const ModelHead& head : heads) {
     const InputModel& model = inputs.models[head.model];
     any_tied |= head.kind == HeadKind::kTied || head.kind == HeadKind::kAssumedTied || head.flag == true;
-    if (head.kind == HeadKind::kMissing) ReportMissing(model, findings);
-    if (head.kind != HeadKind::kOwn && head.kind != HeadKind::kNone) plan.tied_models.push_back(head.model);
+    const bool is_settled = has_head && config.missing != MissingPolicy::kError;
+    if (head.kind == HeadKind::kMissing && !is_settled) ReportMissing(model, findings);
+    if (head.kind == HeadKind::kTied || head.kind == HeadKind::kAssumedTied) plan.tied_models.push_back(head.model);
     if (head.kind == HeadKind::kOwn && head.flag == true) {
       WarnTied(model,
                fmt::format("\"{}\" says that its embeddings are tied, yet it stores a head \"{}\"", model.reference,

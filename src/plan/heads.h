@@ -21,7 +21,7 @@ struct HeadPlan {
 };
 
 // Looks at the models of the slice that the head comes from.
-HeadPlan PlanHead(const InputSet& inputs, PlanFindings* findings);
+HeadPlan PlanHead(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings);
 
 // tie_word_embeddings, also in a nested text_config; nullopt: not stated.
 std::optional<bool> TiedFlag(const JsonDocument& config);

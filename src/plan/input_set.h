@@ -27,8 +27,9 @@ struct InputModel {
   std::string identity;           // equal for equal places
   std::optional<uint32_t> stage;  // what another document makes: its number among the documents planned
   ModelFiles files;
-  JsonDocument config;  // config.json
+  JsonDocument config;  // config.json; an empty object where there is none
   ModelLayout layout;
+  bool has_config() const { return files.config_json.has_value(); }
 };
 
 // One model's part in a slice.
@@ -56,8 +57,14 @@ struct InputSet {
   uint32_t donor = 0;              // base_model, else the first model
   uint32_t tokenizer = 0;          // whose tokenizer files are copied
   bool is_sliced = false;          // the recipe has `slices:`
-  std::vector<Slice> slices;       // exactly one, of all layers, for `models:`
+  std::vector<Slice> slices;       // exactly one, of all layers, for `models:`; none for `modules:`
+  // The modules of the recipe that are not dropped, with the same models reduced to the module's tensors.
+  std::vector<InputSet> modules;
+  const ModuleEntry* module = nullptr;  // what a member of `modules` is
 };
+
+// The modules, or the set itself.
+std::vector<const InputSet*> PartsOf(const InputSet& inputs);
 
 // What a document of the recipe would write, as a model.
 struct StageModel {

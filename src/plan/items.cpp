@@ -30,21 +30,33 @@ class ItemMaker {
     PlanItem item;
     item.name = group.name;
     if (group.place == GroupPlace::kLayer) item.layer = group.layer;
-    const std::vector<uint32_t> order = InputOrder(*group.slice);
+    item.remark = group.remark;
+    const std::vector<uint32_t> order = InputOrder(group);
     FillInputs(group, order, &item);
     const DType input_type = group.inputs[0].tensor->dtype;
     if (Info(input_type).dtype_class == DTypeClass::kInteger) {
       MakeCopy(fmt::format("{} tensor: all models must agree", input_type == DType::kBool ? "bool" : "integer"), &item);
       return item;
     }
+    if (group.is_lone) return TakeLone(group, std::move(item));
     item.job.method = method_index_;
-    item.job.has_base = group.slice->base.has_value();
+    item.job.has_base = group.base.has_value();
     item.job.seed = config_.name.empty() ? config_.seed : config_.seed ^ NameHash(config_.name);
     item.job.name_hash = NameHash(group.name);
     std::optional<std::vector<JobParam>> params = params_.Resolve(group, order);
     if (!params) return std::nullopt;
     item.job.params = std::move(*params);
-    return FinishMerge(group, std::move(item));
+    return FinishMerge(method_, group, std::move(item));
+  }
+
+  // The only input as it is: a passthrough, so that the output's type holds here too.
+  std::optional<PlanItem> TakeLone(const TensorGroup& group, PlanItem item) {
+    const MethodRow& passthrough = *FindMethod("passthrough");
+    item.job.method = static_cast<uint32_t>(&passthrough - Methods().data());
+    item.job.seed = item.job.name_hash = 0;
+    for (const ParamSpec& spec : passthrough.info->params)
+      item.job.params.push_back({{spec.default_value.value_or(0)}});
+    return FinishMerge(passthrough, group, std::move(item));
   }
 
   void Report(PlanFindings* findings) const {
@@ -63,11 +75,11 @@ class ItemMaker {
     uint64_t n_tensors = 0;
   };
 
-  // Indices into the slice's sources: the base first where the method has one.
-  static std::vector<uint32_t> InputOrder(const Slice& slice) {
-    std::vector<uint32_t> order(slice.sources.size());
+  // Indices into the group's inputs: the base first where the method has one.
+  static std::vector<uint32_t> InputOrder(const TensorGroup& group) {
+    std::vector<uint32_t> order(group.inputs.size());
     std::iota(order.begin(), order.end(), 0u);
-    if (slice.base) std::rotate(order.begin(), order.begin() + *slice.base, order.begin() + *slice.base + 1);
+    if (group.base) std::rotate(order.begin(), order.begin() + *group.base, order.begin() + *group.base + 1);
     return order;
   }
 
@@ -86,14 +98,15 @@ class ItemMaker {
     for (uint32_t index : order) {
       const GroupInput& input = group.inputs[index];
       item->job.inputs.push_back({input.tensor->dtype, ModelIndex(*group.slice, *input.source)});
-      item->inputs.push_back({input.source->model, input.tensor->file, input.tensor->name, input.tensor->offset_bytes,
-                              input.tensor->size_bytes});
+      item->inputs.push_back(
+          {input.model, input.tensor->file, input.tensor->name, input.tensor->offset_bytes, input.tensor->size_bytes});
     }
   }
 
   static void MakeCopy(std::string reason, PlanItem* item) {
     item->action = PlanAction::kCopy;
     item->reason = std::move(reason);
+    if (item->remark == item->reason) item->remark.clear();
     item->job.out_dtype = item->job.inputs[0].dtype;
     item->job.has_base = false;
     item->job.method = 0;
@@ -102,12 +115,12 @@ class ItemMaker {
     item->size_bytes = item->inputs[0].size_bytes;
   }
 
-  std::optional<PlanItem> FinishMerge(const TensorGroup& group, PlanItem item) {
+  std::optional<PlanItem> FinishMerge(const MethodRow& method, const TensorGroup& group, PlanItem item) {
     const DType input_type = item.job.inputs[0].dtype;
-    const bool is_copy = method_.is_copy(item.job);
+    const bool is_copy = method.is_copy(item.job);
     if (Info(input_type).dtype_class == DTypeClass::kOpaque) {
       if (!is_copy) return RefuseOpaque(group, input_type);
-      MakeCopy(CopyReason(), &item);
+      MakeCopy(CopyReason(group), &item);
       return item;
     }
     DType promoted = input_type;
@@ -115,20 +128,23 @@ class ItemMaker {
     const std::optional<DType> asked = config_.out_dtype ? config_.out_dtype : config_.dtype;
     item.job.out_dtype = asked.value_or(promoted);
     if (is_copy && item.job.out_dtype == input_type) {
-      MakeCopy(CopyReason(), &item);
+      MakeCopy(CopyReason(group), &item);
       return item;
     }
     item.size_bytes = item.job.n_elems * ElementBytes(item.job.out_dtype);
     compatibility_.NoteMerged(group, !asked);
-    if (const std::optional<JobProblem> problem = method_.check(item.job)) {
+    if (const std::optional<JobProblem> problem = method.check(item.job)) {
       AddProblem(*problem, group.name);
       return std::nullopt;
     }
-    item.passes = method_.passes(item.job);
+    item.passes = method.passes(item.job);
     return item;
   }
 
-  std::string CopyReason() const { return fmt::format("{}: the bytes of one model", method_.info->name); }
+  std::string CopyReason(const TensorGroup& group) const {
+    if (group.is_lone) return group.remark;
+    return fmt::format("{}: the bytes of one model", method_.info->name);
+  }
 
   std::optional<PlanItem> RefuseOpaque(const TensorGroup& group, DType dtype) {
     AddProblem({ErrorCode::kDtUnsupported, fmt::format("{} can be copied, not merged", Info(dtype).name),

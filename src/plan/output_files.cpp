@@ -65,6 +65,7 @@ std::string MakeCard(const MethodInfo& method, const std::string& recipe, const 
 }  // namespace
 
 void AddModelFiles(const InputSet& inputs, std::string config_json, Plan* plan) {
+  if (!inputs.models[inputs.donor].has_config()) return;
   plan->text_files.push_back({"config.json", std::move(config_json)});
   CopyFiles(inputs.models[inputs.tokenizer].files, kTokenizerFiles, plan);
   CopyFiles(inputs.models[inputs.donor].files, kDonorFiles, plan);

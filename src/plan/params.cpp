@@ -12,19 +12,26 @@ namespace {
 
 constexpr int64_t kShared = -1;
 
-std::vector<const Settings*> AllSettings(const MergeConfig& config) {
-  std::vector<const Settings*> all;
-  const auto add = [&](const auto& owner) {
-    all.push_back(&owner.parameters);
-    for (const ModelEntry& model : owner.models) all.push_back(&model.parameters);
-    for (const SliceEntry& slice : owner.slices) {
-      all.push_back(&slice.parameters);
-      for (const SourceEntry& source : slice.sources) all.push_back(&source.parameters);
+const Settings* ModuleSettings(const TensorGroup& group) {
+  return group.set->module != nullptr ? &group.set->module->parameters : nullptr;
+}
+
+// Of a recipe without its modules, or of a module.
+template <class Owner>
+const Setting* GradientOf(const Owner& owner) {
+  std::vector<const Settings*> all{&owner.parameters};
+  for (const ModelEntry& model : owner.models) all.push_back(&model.parameters);
+  for (const SliceEntry& slice : owner.slices) {
+    all.push_back(&slice.parameters);
+    for (const SourceEntry& source : slice.sources) all.push_back(&source.parameters);
+  }
+  for (const Settings* settings : all) {
+    for (const Setting& setting : *settings) {
+      for (const ConditionalValue& condition : setting.conditions)
+        if (condition.values.size() > 1) return &setting;
     }
-  };
-  add(config);
-  for (const ModuleEntry& module : config.modules) add(module);
-  return all;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -45,7 +52,7 @@ std::optional<std::vector<JobParam>> ParamResolver::Resolve(const TensorGroup& g
       continue;
     }
     for (uint32_t index : order) {
-      const bool unused = spec.scope == ParamScope::kPerModel && group.slice->base == index;
+      const bool unused = spec.scope == ParamScope::kPerModel && group.base == index;
       add(unused ? 0 : ResolveForInput(spec, group, group.inputs[index]));
     }
   }
@@ -54,7 +61,7 @@ std::optional<std::vector<JobParam>> ParamResolver::Resolve(const TensorGroup& g
 }
 
 std::optional<double> ParamResolver::ResolveShared(const ParamSpec& spec, const TensorGroup& group) {
-  const ResolveLevels levels{{group.slice->parameters, &config_.parameters}, method_.presets};
+  const ResolveLevels levels{{group.slice->parameters, ModuleSettings(group), &config_.parameters}, method_.presets};
   const std::optional<double> value = ResolveParameter(spec, levels, {group.name, group.t}, &filter_use_);
   if (!value) NoteMissing(spec, kShared, group);
   return Whole(spec, value, group);
@@ -62,7 +69,8 @@ std::optional<double> ParamResolver::ResolveShared(const ParamSpec& spec, const 
 
 std::optional<double> ParamResolver::ResolveForInput(const ParamSpec& spec, const TensorGroup& group,
                                                      const GroupInput& input) {
-  const ResolveLevels levels{{input.source->parameters, group.slice->parameters, &config_.parameters}, method_.presets};
+  const ResolveLevels levels{
+      {input.source->parameters, group.slice->parameters, ModuleSettings(group), &config_.parameters}, method_.presets};
   const std::optional<double> value = ResolveParameter(spec, levels, {*input.filter_name, group.t}, &filter_use_);
   if (!value) NoteMissing(spec, input.source->model, group);
   return Whole(spec, value, group);
@@ -125,14 +133,7 @@ void ParamResolver::Report(PlanFindings* findings) const {
     findings->warnings.push_back(std::move(warning));
 }
 
-const Setting* FindGradient(const MergeConfig& config) {
-  for (const Settings* settings : AllSettings(config)) {
-    for (const Setting& setting : *settings) {
-      for (const ConditionalValue& condition : setting.conditions)
-        if (condition.values.size() > 1) return &setting;
-    }
-  }
-  return nullptr;
-}
+const Setting* FindGradient(const MergeConfig& config) { return GradientOf(config); }
+const Setting* FindGradient(const ModuleEntry& module) { return GradientOf(module); }
 
 }  // namespace gpumerge

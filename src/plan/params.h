@@ -57,7 +57,8 @@ class ParamResolver {
   std::map<std::pair<std::string_view, int64_t>, Missing> missing_;  // by parameter and model (-1: shared)
 };
 
-// The first gradient of the recipe; nullptr when it has none.
+// The first gradient of the recipe, its modules apart, or of a module; nullptr when it has none.
 const Setting* FindGradient(const MergeConfig& config);
+const Setting* FindGradient(const ModuleEntry& module);
 
 }  // namespace gpumerge

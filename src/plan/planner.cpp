@@ -6,6 +6,7 @@
 // but headers and small text files.
 #include "src/io/hub_cache.h"
 #include "src/io/output_dir.h"
+#include "src/plan/chat_templates.h"
 #include "src/plan/config_json.h"
 #include "src/plan/documents.h"
 #include "src/plan/groups.h"
@@ -21,6 +22,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -64,11 +66,12 @@ void CheckOutput(const std::vector<std::string>& input_dirs, const PlanOptions& 
   }
 }
 
-// A gradient needs layers to run along.
+// A gradient needs layers to run along. What the whole recipe has may be meant for another module.
 void CheckGradients(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings) {
   const ModelLayout& layout = inputs.models[inputs.donor].layout;
   if (layout.stack) return;
-  const Setting* gradient = FindGradient(config);
+  const Setting* gradient = inputs.module != nullptr ? FindGradient(*inputs.module) : FindGradient(config);
+  if (gradient == nullptr && inputs.module != nullptr) return;
   if (gradient == nullptr) {
     findings->notes.push_back("no layers were recognised (" + layout.why_no_stack + "); nothing here depends on them");
     return;
@@ -90,6 +93,16 @@ void CheckVocabularies(const InputSet& inputs, PlanFindings* findings) {
     CheckTokenizers(inputs, findings);
   } catch (const Error& error) {
     findings->errors.insert(findings->errors.end(), error.diagnostics().begin(), error.diagnostics().end());
+  }
+}
+
+// A damaged tokenizer_config.json is one more finding.
+std::optional<std::string> ChooseTemplate(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings) {
+  try {
+    return ChooseChatTemplate(config, inputs, findings);
+  } catch (const Error& error) {
+    findings->errors.insert(findings->errors.end(), error.diagnostics().begin(), error.diagnostics().end());
+    return std::nullopt;
   }
 }
 
@@ -168,14 +181,21 @@ class DocumentPlanner {
       ChooseOutput(config, options_, &plan);
       CheckOutput(input_dirs_, options_, plan.output_dir, &findings);
     }
-    CheckGradients(config, inputs, &findings);
     CompareConfigs(inputs, &findings);
-    const HeadPlan head = PlanHead(inputs, &findings);
-    const std::vector<TensorGroup> groups = MatchTensors(inputs, head, &findings);
+    HeadPlan head;
+    std::vector<TensorGroup> groups;
+    for (const InputSet* part : PartsOf(inputs)) {
+      CheckGradients(config, *part, &findings);
+      const HeadPlan part_head = PlanHead(config, *part, &findings);
+      std::vector<TensorGroup> matched = MatchTensors(config, *method.info, *part, part_head, &findings);
+      std::move(matched.begin(), matched.end(), std::back_inserter(groups));
+      if (part_head.tied) head.tied = part_head.tied;
+    }
     plan.items = MakeItems(config, inputs, groups, method, &findings);
     CheckNotEmpty(inputs, groups, &findings);
     CheckVocabularies(inputs, &findings);
     std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
+    const std::optional<std::string> chat_template = ChooseTemplate(config, inputs, &findings);
     if (options_.strict) {
       findings.errors.insert(findings.errors.end(), findings.warnings.begin(), findings.warnings.end());
       findings.warnings.clear();
@@ -188,6 +208,7 @@ class DocumentPlanner {
     AddFiles(inputs, &plan);
     for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);
     AddModelFiles(inputs, std::move(config_json), &plan);
+    if (chat_template) AddChatTemplate(*chat_template, inputs, &plan);
     return planned;
   }
 

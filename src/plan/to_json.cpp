@@ -96,6 +96,7 @@ Json ItemJson(const Plan& plan, const PlanItem& item) {
     json["parameters"] = ParamsJson(item.job);
     json["passes"] = PassesJson(item.passes);
   }
+  if (!item.remark.empty()) json["remark"] = item.remark;
   json["inputs"] = std::move(inputs);
   return json;
 }

@@ -111,13 +111,14 @@ void Compare(const InputModel& copied, const InputModel& model, PlanFindings* fi
 
 void CheckTokenizers(const InputSet& inputs, PlanFindings* findings) {
   std::set<uint32_t> models;
-  for (const Slice* slice : {&inputs.slices.front(), &inputs.slices.back()})
-    for (const SliceSource& source : slice->sources) models.insert(source.model);
+  for (const InputSet* part : PartsOf(inputs))
+    for (const Slice* slice : {&part->slices.front(), &part->slices.back()})
+      for (const SliceSource& source : slice->sources) models.insert(source.model);
   models.erase(inputs.tokenizer);
 
   const InputModel& copied = inputs.models[inputs.tokenizer];
   const bool has_tokenizer = HasTokenizer(copied.files);
-  if (!has_tokenizer)
+  if (!has_tokenizer && copied.has_config())
     findings->notes.push_back(fmt::format("\"{}\" has no tokenizer files, so the output has none", copied.reference));
   for (uint32_t index : models) {
     const InputModel& model = inputs.models[index];

@@ -63,6 +63,7 @@ Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
   tensor["action"] = item.action == PlanAction::kMerge ? "merge" : "copy";
   if (item.action == PlanAction::kMerge) tensor["params"] = Params(item.job);
   if (!item.reason.empty()) tensor["reason"] = item.reason;
+  if (!item.remark.empty()) tensor["remark"] = item.remark;
   if (result.used_lerp) tensor["lerp"] = true;
   if (const std::optional<double> share = RoundingShare(result.loss)) tensor["rounding_loss"] = *share;
   Json inputs = Json::array();
