@@ -22,6 +22,8 @@ constexpr std::string_view kOverlaps = "leave it out: reading, computing and wri
 constexpr std::string_view kThreads = "use --threads N";
 constexpr std::string_view kLora =
     "LoRA adapters are not supported; bake the adapter into its model first and name that in the recipe";
+constexpr std::string_view kStages =
+    "leave it out: the stages of a recipe need no directory; --keep-stages DIR writes them to DIR/NAME all the same";
 constexpr std::string_view kSafetensorsOnly =
     "leave it out: only safetensors files are read; convert a .bin checkpoint first";
 
@@ -54,9 +56,9 @@ constexpr auto kPeerFlags = std::to_array<PeerFlag>({
     {"safe-serialization", "leave it out: the output is always safetensors"},
     {"write-model-card", "leave it out: the model card and the recipe are always written"},
     {"out-path", "use --out DIR"},
-    {"intermediate-dir", "several stages in one recipe are not supported yet; merge one after the other"},
-    {"I", "several stages in one recipe are not supported yet; merge one after the other"},
-    {"lazy", "several stages in one recipe are not supported yet; merge one after the other"},
+    {"intermediate-dir", kStages},
+    {"I", kStages},
+    {"lazy", "leave it out: stages are merged as the output needs them, and nothing of them is written"},
     {"cuda-device", "use --device cuda:N; `gpumerge devices` lists the numbers"},
 });
 

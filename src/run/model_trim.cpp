@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <malloc.h>
 #include <thread>
 #include <vector>
 
@@ -341,6 +342,7 @@ class TrimRun {
 
 void FillModelTrims(const RunOptions& options, uint64_t budget_bytes, Plan* plan) {
   for (const ModelTrim& trim : FindModelTrims(*plan)) TrimRun(options, budget_bytes, trim, plan).Run();
+  malloc_trim(0);  // the merge divides what is left of the budget
 }
 
 }  // namespace gpumerge

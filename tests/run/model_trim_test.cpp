@@ -135,6 +135,9 @@ TEST_F(ModelTrimTest, SameOutputForThreadsMemoryAndDevices) {
       options.max_chunk_elems = threads * kBlockElems;
       EXPECT_EQ(Merge(TiesRecipe(more), options), expected) << threads << " threads";
     }
+    RunOptions little = Quick();
+    little.memory_bytes = EstimateRun(MakePlan(TiesRecipe(more), "out"), Quick()).memory_needed_bytes + (8 << 20);
+    EXPECT_EQ(Merge(TiesRecipe(more), little), expected) << "little memory";
     RunOptions reference = Quick();
     reference.device = Device::kReference;
     EXPECT_EQ(Merge(TiesRecipe(more), reference), expected) << more;
