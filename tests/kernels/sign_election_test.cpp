@@ -96,6 +96,37 @@ TEST(SignElection, TheGeneralElementGivesTheDefaultsBits) {
     }
 }
 
+// Each combination, streamed and whole, with several instruction sets: the reference's bits.
+TEST(SignElection, EveryCombinationOnEveryBackend) {
+  std::mt19937_64 random(13);
+  JobSpec spec{.method = "",
+               .inputs = {},
+               .params = {{"weight", {1, -0.5, 0.7}}, {"density", {0.5, 0.7, 0.3}}, {"epsilon", {0.1, 0.2, 0.25}}}};
+  for (int i = 0; i < 4; ++i) {
+    std::vector<float> values(18 * 512);
+    for (float& value : values) value = TestValue(random, 1e-3f);
+    spec.inputs.push_back(values);
+  }
+  const auto backends = EveryBackend();  // the reference first
+  for (const std::string_view method : {"ties", "dare_ties", "breadcrumbs_ties", "della"}) {
+    for (uint32_t combination = 0; combination < 24; ++combination) {
+      spec.method = method;
+      spec.params["sign"] = {combination % 2 * 1.0};
+      spec.params["elect_on"] = {combination / 2 % 2 * 1.0};
+      spec.params["divide_by"] = {combination / 4 % 2 * 1.0};
+      spec.params["zero_sign"] = {combination / 8 * 1.0};
+      spec.params["normalize"] = {combination % 5 % 2 * 1.0};
+      TestJob test = MakeJob(spec);
+      test.job.shape = {18, 512};
+      const std::vector<uint32_t> expected = BitsOf(RunJob(*backends[0], test));
+      for (size_t b = 1; b < backends.size(); ++b) {
+        EXPECT_EQ(BitsOf(RunJob(*backends[b], test)), expected) << NameOf(*backends[b]) << ": " << Describe(test);
+        EXPECT_EQ(BitsOf(RunJob(*backends[b], test, 4096)), expected) << NameOf(*backends[b]) << ": " << Describe(test);
+      }
+    }
+  }
+}
+
 // Magnitudes 1 2 2 2 3.
 JobSpec FiveDeltas() {
   return {.method = "ties", .inputs = {{0, 0, 0, 0, 0}, {1, -2, 2, 2, -3}}, .params = {{"weight", {1}}}};
