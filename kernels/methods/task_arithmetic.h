@@ -48,14 +48,10 @@ struct Ties : TaskArithmeticFamily<Sparsify::kTrim, Consensus::kElectSign> {
                                                 With("zero_sign", ZeroSign::kPlus),
                                                 With("elect_on", ElectOn::kWeighted),
                                                 With("divide_by", DivideBy::kWeights)};
-  static constexpr PresetValue kAsPaper[] = {With("normalize", true),
-                                             With("rescale", Rescale::kFalse),
-                                             With("trim_scope", TrimScope::kModel),
-                                             With("tie_break", TieBreak::kAll),
-                                             With("sign", SignRule::kSum),
-                                             With("zero_sign", ZeroSign::kMajority),
-                                             With("elect_on", ElectOn::kRaw),
-                                             With("divide_by", DivideBy::kCount)};
+  static constexpr PresetValue kAsPaper[] = {
+      With("normalize", true),           With("rescale", Rescale::kFalse),   With("trim_scope", TrimScope::kModel),
+      With("tie_break", TieBreak::kAll), With("sign", SignRule::kSum),       With("zero_sign", ZeroSign::kMajority),
+      With("elect_on", ElectOn::kRaw),   With("divide_by", DivideBy::kCount)};
   static constexpr PresetValue kAsPeft[] = {With("normalize", true),
                                             With("rescale", Rescale::kFalse),
                                             With("trim_scope", TrimScope::kTensor),
