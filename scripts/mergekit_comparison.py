@@ -54,8 +54,11 @@ def main():
     from comparison.accuracy import SHARE_WANTED, ULPS_ALLOWED
     gpumerge = tools.Gpumerge(find_program(args.gpumerge))
     with tempfile.TemporaryDirectory() as folder:
-        small = data.Models(pathlib.Path(folder) / "small", data.SMALL)
-        medium = None if args.no_medium else data.Models(pathlib.Path(folder) / "medium", data.MEDIUM)
+        small = [data.Models(pathlib.Path(folder) / "small", data.SMALL),
+                 data.Models(pathlib.Path(folder) / "near", data.SMALL, label="near its base", change=2.0**-10)]
+        medium = None
+        if not args.no_medium:
+            medium = data.Models(pathlib.Path(folder) / "medium", data.MEDIUM, label="medium")
         exact = data.Models(pathlib.Path(folder) / "accuracy", data.ACCURACY, "BF16")
         results = run.bit_comparison(gpumerge, small, medium, args.only, print)
         draws = list(run.draw_statistics(gpumerge, medium)) if medium and not args.only else []

@@ -22,8 +22,10 @@ ACCURACY = {"model.layers.0.mlp.up_proj.weight": (400, 400)}
 class Models:
     """{model: {tensor: float32 array}}, and where they lie as directories."""
 
-    def __init__(self, folder, shapes, dtype="F32"):
+    def __init__(self, folder, shapes, dtype="F32", label="small", change=1.0):
+        """change: how far the fine-tunes are from the base."""
         self.folder, self.shapes, self.dtype, self.arrays = pathlib.Path(folder), shapes, dtype, {}
+        self.label, self.change = label, np.float32(change)
         for m, name in enumerate(NAMES):
             self.arrays[name] = {tensor: self._values(tensor, m, shape) for tensor, shape in shapes.items()}
             self._write(name)
@@ -34,7 +36,8 @@ class Models:
         if m > 0:
             # What the fine-tunes share, and what each has of its own: some elements stay as they are.
             change = Noise("shared " + tensor).normal(n, 0.01) + Noise(f"{m} {tensor}").normal(n, 0.02)
-            values = values + np.where(Noise(f"which {m} {tensor}").below(n, 4) == 0, np.float32(0), change)
+            kept = np.where(Noise(f"which {m} {tensor}").below(n, 4) == 0, np.float32(0), change)
+            values = values + kept * self.change
         return gm_safetensors.widen(gm_safetensors.narrow(values.astype(np.float32), self.dtype),
                                     self.dtype).reshape(shape)
 

@@ -116,11 +116,11 @@ def _explanations(corner, inputs, ours, theirs):
         largest = np.maximum(np.abs(stack).max(axis=0), np.abs(theirs))
         if corner.base:
             largest = np.maximum(largest, np.abs(stack - inputs[0]).max(axis=0))
+        if method == "multislerp" and "eps" in corner.shared:
+            base = inputs[0].astype(np.float64) if corner.base else 0.0
+            shorter = base + (ours - base) * np.cos(corner.shared["eps"])
+            yield COS_EPS, np.abs(shorter - theirs) <= TERMS_ULPS * ulp_of(largest)
         yield CANCELS, np.abs(ours.astype(np.float64) - theirs) <= TERMS_ULPS * ulp_of(largest)
-    if method == "multislerp" and "eps" in corner.shared:
-        base = inputs[0].astype(np.float64) if corner.base else 0.0
-        shorter = base + (ours - base) * np.cos(corner.shared["eps"])
-        yield COS_EPS, np.abs(shorter - theirs) <= TERMS_ULPS * ulp_of(largest)
     if method == "arcee_fusion":
         either = (ours == inputs[0]) | (ours == inputs[0] + (inputs[1] - inputs[0]))
         yield (SAMPLED, either) if ours.size > 1_000_000 else (SWAP, either)

@@ -31,6 +31,7 @@ def compare_corner(gpumerge, corner, models):
 
 
 def bit_comparison(gpumerge, small, medium, only, say):
+    """small: every corner is run on each of them; medium: None, or for the corners that say so."""
     results = {}
     for corner in corners.all_corners():
         if only and corner.method not in only:
@@ -38,9 +39,10 @@ def bit_comparison(gpumerge, small, medium, only, say):
         result = results.setdefault(corner.method, MethodResult())
         result.corners += 1
         result.kinds.add("float64" if corner.in_double else "float32")
-        for models, total in ((small, result.small), (medium, result.medium)):
-            if models is None or (models is medium and not corner.medium):
-                continue
+        runs = [(models, result.small) for models in small]
+        if medium is not None and corner.medium:
+            runs.append((medium, result.medium))
+        for models, total in runs:
             try:
                 found = compare_corner(gpumerge, corner, models)
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
@@ -48,13 +50,12 @@ def bit_comparison(gpumerge, small, medium, only, say):
                 say(f"  {corner.method}, {corner.name}: {error}")
                 continue
             total.add(found)
-            size = "medium" if models is medium else "small"
-            say(f"  {corner.method}, {corner.name}, {size}: {found.equal_bits} of {found.elements} equal bits, "
+            say(f"  {corner.method}, {corner.name}, {models.label}: {found.equal_bits} of {found.elements} equal bits, "
                 f"max {found.max_ulp} ulp, {found.beyond} beyond the limit, {found.unexplained} unexplained")
             for reason, count in found.reasons.items():
-                result.listed.append((f"{corner.name}, {size}", count, reason))
+                result.listed.append((f"{corner.name}, {models.label}", count, reason))
             if found.unexplained:
-                result.failures.append((f"{corner.name}, {size}", f"{found.unexplained} elements without a reason"))
+                result.failures.append((f"{corner.name}, {models.label}", f"{found.unexplained} elements without a reason"))
     return results
 
 
