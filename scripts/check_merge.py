@@ -18,8 +18,9 @@ import gm_numpy  # noqa: F401
 import gm_safetensors
 from goldens import contract
 
-NO_BASE = ("linear", "passthrough")
-PER_MODEL = ("weight", "density", "scale")
+NO_BASE = ("linear", "passthrough", "karcher")
+BASE_WHEN_GIVEN = ("nuslerp", "multislerp")
+PER_MODEL = ("weight", "density", "scale", "gamma")
 TYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32", "float64": "F64"}
 
 
@@ -36,24 +37,31 @@ def load_recipe(path):
         return yaml.safe_load(text)
 
 
+def has_base(recipe):
+    method = recipe["merge_method"]
+    return bool(recipe.get("base_model")) if method in BASE_WHEN_GIVEN else method not in NO_BASE
+
+
 def inputs_and_parameters(recipe):
     """Directories in the order of the inputs, and the parameters, one value a model or shared."""
     method, shared = recipe["merge_method"], recipe.get("parameters", {})
     base, entries = recipe.get("base_model"), list(recipe["models"])
-    if method in NO_BASE:
+    per_model = PER_MODEL if method not in ("della", "della_linear") else (*PER_MODEL, "epsilon")
+    if not has_base(recipe):
         if base and base not in [entry["model"] for entry in entries]:
             entries.append({"model": base})
         directories = [entry["model"] for entry in entries]
     else:
         entries = [entry for entry in entries if entry["model"] != base]
         directories = [base] + [entry["model"] for entry in entries]
-    parameters = {key: value for key, value in shared.items() if key not in PER_MODEL}
-    for key in PER_MODEL:
+    parameters = {key: value for key, value in shared.items() if key not in per_model}
+    for key in per_model:
         values = [entry.get("parameters", {}).get(key, shared.get(key, contract.DEFAULTS[method].get(key)))
                   for entry in entries]
         if any(value is not None for value in values):
             parameters[key] = values
-    unsupported = [key for key in parameters if isinstance(parameters[key], list) and key not in PER_MODEL]
+    unsupported = [key for key in parameters if isinstance(parameters[key], list) and key not in per_model]
+    unsupported += [key for key in ("preset", "trim_scope") if key in parameters]
     if unsupported or "slices" in recipe or not all(isinstance(d, str) for d in directories):
         sys.exit(f"check_merge.py: this recipe has what the script does not follow {unsupported}")
     return directories, parameters
@@ -66,7 +74,7 @@ def wrong_tensors(recipe, output):
     merged = gm_safetensors.read_model_headers(output)
     wrong = sorted(set(merged) ^ set(models[0]))
     dtype = recipe.get("out_dtype", recipe.get("dtype"))
-    n_models = len(models) - (recipe["merge_method"] not in NO_BASE)
+    n_models = len(models) - has_base(recipe)
     for name, info in merged.items():
         if name in wrong:
             continue
@@ -76,7 +84,8 @@ def wrong_tensors(recipe, output):
             continue
         expected = contract.merge(recipe["merge_method"],
                                   [gm_safetensors.read_float32(model[name]).reshape(-1) for model in models],
-                                  parameters, recipe.get("seed", 0), name, list(range(n_models)))
+                                  parameters, recipe.get("seed", 0), name, list(range(n_models)), info.shape,
+                                  has_base(recipe))
         expected_type = TYPES[dtype] if dtype else models[0][name].dtype
         expected = gm_safetensors.narrow(expected, expected_type)
         if info.dtype != expected_type or gm_safetensors.read_bytes(info) != expected:

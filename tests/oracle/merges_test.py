@@ -25,11 +25,9 @@ class Merges(unittest.TestCase):
             result = run_script("check_merge.py", path, out)
             self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
             self.assertIn("38 of 38 tensors equal in every bit", result.stdout)
-            # The check itself must be able to fail: another seed or weight, another merge.
+            # The check itself must be able to fail: another model or seed, another merge.
             recipe["seed"] = 1 + recipe.get("seed", 0)
-            recipe["models"][0]["parameters"]["weight"] = 0.123
-            recipe["parameters"]["t"] = 0.123
-            recipe["models"][0]["parameters"]["scale"] = 0.123
+            recipe["models"][0]["model"] = GERMAN if recipe["models"][0]["model"] == KJV else KJV
             self.assertEqual(run_script("check_merge.py", write_recipe(path, recipe), out).returncode, 1)
 
     def test_linear(self):
@@ -57,6 +55,27 @@ class Merges(unittest.TestCase):
     def test_dare_ties_rescaled_by_norm(self):
         self.check("dare_ties", {"weight": [0.6, 0.7, 0.8], "density": [0.2, 0.37, 0.7]},
                    {"rescale": "l1", "normalize": True}, dtype="float16")
+
+    def test_nuslerp_of_rows(self):
+        self.check("nuslerp", {"weight": [0.6, 0.3]}, {"nuslerp_flatten": False}, models=(GERMAN, KJV))
+
+    def test_karcher(self):
+        self.check("karcher", {}, {"max_iter": 5}, base=None)
+
+    def test_model_stock_of_rows(self):
+        self.check("model_stock", {}, {"filter_wise": True, "singular": "base"})
+
+    def test_della(self):
+        self.check("della", {"weight": [0.6, 0.7, 0.8], "density": [0.5, 0.37, 0.7], "epsilon": [0.2, 0.1, 0.25]})
+
+    def test_breadcrumbs(self):
+        self.check("breadcrumbs", {"weight": [0.6, 0.7, 0.8], "density": [0.5, 0.37, 0.7], "gamma": [0.2, 0.1, 0.0]})
+
+    def test_sce(self):
+        self.check("sce", {}, {"select_topk": 0.3})
+
+    def test_arcee_fusion(self):
+        self.check("arcee_fusion", {}, {}, models=(GERMAN,))
 
     def test_passthrough(self):
         self.check("passthrough", {"scale": [0.7]}, base=None, models=(KJV,))
