@@ -36,8 +36,7 @@ struct Arc {
   static constexpr double kOppositeSquare = 1e-14;  // the same for c < 0, where fp32 coefficients would say nothing
   double t;
 
-  // Returns true when it is a straight line.
-  bool Coefficients(const double* sums, double* of_a, double* of_b) const {
+  void Coefficients(const double* sums, double* of_a, double* of_b) const {
     const double norm_a = std::sqrt(sums[0]), norm_b = std::sqrt(sums[1]);
     // The root of the product: proportional vectors have a cosine of exactly 1 or -1.
     const double lengths = norm_a >= kShortest && norm_b >= kShortest
@@ -49,7 +48,6 @@ struct Arc {
     const double angle = std::acos(c), sine = std::sin(angle);
     *of_a = static_cast<float>(straight ? 1 - t : std::sin((1 - t) * angle) / sine);
     *of_b = static_cast<float>(straight ? t : std::sin(t * angle) / sine);
-    return straight;
   }
 };
 
@@ -134,9 +132,8 @@ struct Nuslerp {
   static void WholeTensor(X& x) {
     const bool from_base = x.job().has_base;
     double of_a, of_b;
-    if (ArcOf(x.job()).Coefficients(x.Reduce(ArcSums<GroupAxis::kNone>{{}, from_base}, 3, ReduceOp::kSum), &of_a,
-                                    &of_b))
-      x.NoteLerp();
+    const double* sums = x.Reduce(ArcSums<GroupAxis::kNone>{{}, from_base}, 3, ReduceOp::kSum);
+    ArcOf(x.job()).Coefficients(sums, &of_a, &of_b);
     x.Map(ArcElement<GroupAxis::kNone>{{}, from_base, static_cast<float>(of_a), static_cast<float>(of_b)});
   }
   template <GroupAxis kAxis, class X>
