@@ -50,7 +50,7 @@ def main():
     parser.add_argument("--no-medium", action="store_true", help="without the models of 5 M elements; writes no page")
     args = parser.parse_args()
     require_versions()
-    from comparison import accuracy, data, page, run, tools
+    from comparison import accuracy, data, page, recipes, run, tools
     from comparison.accuracy import SHARE_WANTED, ULPS_ALLOWED
     gpumerge = tools.Gpumerge(find_program(args.gpumerge))
     with tempfile.TemporaryDirectory() as folder:
@@ -63,19 +63,21 @@ def main():
         results = run.bit_comparison(gpumerge, small, medium, args.only, print)
         draws = list(run.draw_statistics(gpumerge, medium)) if medium and not args.only else []
         accurate = list(accuracy.measure(gpumerge, exact, args.only))
-    print("\n".join(["", *page.bits_table(results), "", *page.listed(results), "", *page.draws_table(draws), "",
-                     *page.accuracy_table(accurate)]))
+    whole = [] if args.only else [recipes.compare(gpumerge, recipe) for recipe in recipes.all_recipes()]
+    print("\n".join(["", *page.bits_table(results), "", *page.listed(results), "", *page.recipes_table(whole), "",
+                     *page.draws_table(draws), "", *page.accuracy_table(accurate)]))
     failures = [f"{method}, {corner}: {text}" for method, result in results.items() for corner, text in result.failures]
     failures += [f"{row.method}: {row.ours[0]:.6f} correctly rounded, max {row.ours[1]} ulp" for row in accurate
                  if row.ours[0] < SHARE_WANTED or row.ours[1] > ULPS_ALLOWED]
     failures += [f"{d.method} ({d.tool}) keeps {d.sigmas:.1f} standard deviations too many" for d in draws
                  if d.tool != "mergekit" and abs(d.sigmas) > 5]
+    failures += [f"{outcome.name}: {problem}" for outcome in whole for problem in outcome.problems]
     if not args.only:
         failures += [f"{method} is compared in no corner" for method in gpumerge.methods() if method not in results]
     if not args.only and medium:
         versions = ", ".join([gpumerge.version(), *(f"{name} {version}" for name, version in VERSIONS.items()),
                               f"Python {platform.python_version()}", f"{platform.machine()}"])
-        page.write(args.page, args.date, versions, results, draws, accurate)
+        page.write(args.page, args.date, versions, results, whole, draws, accurate)
     for failure in failures:
         print(f"mergekit_comparison.py: {failure}", file=sys.stderr)
     sys.exit(1 if failures else 0)

@@ -42,6 +42,14 @@ def listed(results):
     return lines or ["- none"]
 
 
+def recipes_table(whole):
+    lines = ["| recipe | tensors | equal bits | max ulp |", "|---" * 4 + "|"]
+    for outcome in whole:
+        lines.append(f"| {outcome.name} | {outcome.tensors} | {percent(outcome.equal_bits / outcome.elements)} | "
+                     f"{outcome.max_ulp} |")
+    return lines
+
+
 def draws_table(draws):
     lines = ["| method | tool | kept | from the expected share | smaller differences: kept (expected) "
              "| larger ones | mean of what is added / of the differences |", "|---" * 7 + "|"]
@@ -69,6 +77,10 @@ are torch's own, and its result is rounded to float32 once. Limits: {ELEMENTWISE
 are compared at density 1, where nothing is drawn, and by statistics below. "Max ulp" is in units of the result's own
 last place, so that it is large where a result is nearly zero."""
 
+RECIPES = """Recipes of the tiny models of tests/models, by both programs (mergekit's `run_merge`, `gpumerge --config`),
+float32; slerp, nuslerp and model_stock in float64 in mergekit as above. Every value that gradients, filters, slices and
+levels of parameters give is the same where the bits are."""
+
 DRAWS = """The draws of the two tools are different ones, so shares and means are compared: one model, density 0.3,
 epsilon 0.2 for DELLA, 4 M elements. An unbiased method adds 1.0 of the differences in the mean; mergekit's l1 rule
 makes the magnitudes add up to those before, whatever was drawn."""
@@ -83,12 +95,13 @@ of eight bits is halfway between two such numbers so often that the 25th bit of 
 in sixty."""
 
 
-def write(path, date, versions, results, draws, accuracy):
+def write(path, date, versions, results, whole, draws, accuracy):
     made = (f"Made by `scripts/compare_with_mergekit` on {date}: {versions}. It is not part of the tests, because\n"
             "it needs mergekit and torch; a test only checks that every method has its rows here.")
     text = ["# gpumerge and mergekit, method by method", "", made, "",
             "## The same bits?", "", BITS, "", *bits_table(results), "",
             "Elements beyond the limit, and why:", "", *listed(results), "",
+            "## Whole recipes", "", RECIPES, "", *recipes_table(whole), "",
             "## DARE and DELLA", "", DRAWS, "", *draws_table(draws), "",
             "## Accuracy in bfloat16", "", ACCURACY, "", *accuracy_table(accuracy), ""]
     path.write_text("\n".join(text), encoding="utf-8")

@@ -26,21 +26,21 @@ class Gpumerge:
         self._presets = {}
 
     def version(self):
-        return self._run("--version").strip()
+        return self.run("--version").strip()
 
-    def _run(self, *arguments):
+    def run(self, *arguments):
         result = subprocess.run([self.program, *map(str, arguments)], capture_output=True, text=True, check=False)
         if result.returncode != 0:
             raise RuntimeError(f"gpumerge {arguments} exits {result.returncode}:\n{result.stderr}")
         return result.stdout
 
     def methods(self):
-        lines = self._run("methods").splitlines()
+        lines = self.run("methods").splitlines()
         return sorted(line.split()[0] for line in lines if line and line[0].isalpha() and not line.startswith("`"))
 
     def has_mergekit_preset(self, method):
         if method not in self._presets:
-            text = self._run("methods", method)
+            text = self.run("methods", method)
             self._presets[method] = "preset" in text and "mergekit " in text[text.index("preset"):]
         return self._presets[method]
 
@@ -60,7 +60,7 @@ class Gpumerge:
         with tempfile.TemporaryDirectory() as folder:
             path, out = pathlib.Path(folder) / "recipe.json", pathlib.Path(folder) / "merged"
             path.write_text(json.dumps(recipe), encoding="utf-8")
-            self._run("--config", path, "--out", out)
+            self.run("--config", path, "--out", out)
             merged = {name: gm_safetensors.read_float32(info)
                       for name, info in gm_safetensors.read_model_headers(out).items()}
             shutil.rmtree(out)
