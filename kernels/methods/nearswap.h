@@ -35,9 +35,7 @@ struct Nearswap {
     static constexpr std::string_view kRemarks[] = {
         "Where the two are equal, where w = 0 and where w = 1, the result is that value bit for bit.",
         "mergekit computes in the type of the inputs; here the distance and w are float32 whatever the type.",
-        "mergekit's w may be one unit in the last place away: PyTorch divides a number by a tensor as that number "
-        "times "
-        "a rounded reciprocal."};
+        "mergekit's w may be one unit in the last place away: PyTorch multiplies t by a rounded reciprocal."};
     static constexpr MethodInfo kInfo{
         .name = "nearswap",
         .summary = "takes values from the model where it is near the base",

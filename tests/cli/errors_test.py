@@ -104,6 +104,16 @@ class Errors(CliTest):
         self.write_linear(models=("c",), extra="dtype: float16\n")
         self.expect_refusal(7, "error[NUM-OVERFLOW]", "x.weight")
 
+    def test_values_that_a_method_has_no_result_for(self):
+        self.write_model("c", {"x.weight": ("F32", [2, 3], f32(-1, -2, -3, -4, -5, -6))})
+        self.write("recipe.yaml", "merge_method: karcher\nmodels:\n  - model: a\n  - model: c\n")
+        self.expect_refusal(7, "error[NUM-SINGULAR]", "x.weight", "karcher", "opposite", "linear")
+        self.write_model("d", {"x.weight": ("F32", [2, 3], f32(-1, -2, -3, 7, 7, 7))})  # opposite in the first row
+        self.write_model("e", {"x.weight": ("F32", [2, 3], f32(0, 0, 0, 0, 0, 0))})
+        self.write("recipe.yaml", "merge_method: model_stock\nbase_model: e\nmodels:\n  - model: a\n  - model: d\n"
+                                  "parameters: {filter_wise: true}\n")
+        self.expect_refusal(7, "error[NUM-SINGULAR]", "x.weight", "model_stock", "singular: base")
+
     def test_statistics_file_that_cannot_be_written(self):
         self.expect_refusal(8, "error[OUT-IO]", "no/such/stats.json",
                             words=("recipe.yaml", "out", "--stats", "no/such/stats.json"))
