@@ -6,6 +6,7 @@
 // (CutPlan).
 #pragma once
 
+#include "gpumerge/config.h"
 #include "gpumerge/error.h"
 #include "gpumerge/job.h"
 
@@ -62,7 +63,8 @@ enum class PlanAction : uint8_t {
 struct PlanItem {
   std::string name;  // output tensor
   PlanAction action = PlanAction::kMerge;
-  std::string reason;             // why a kCopy is one; empty for kMerge
+  std::string reason;                                // why a kCopy is one; empty for kMerge
+  OverflowPolicy overflow = OverflowPolicy::kError;  // of kMerge
   std::string remark;             // what was done because some models lack the tensor; empty: all have it
   MergeJob job;                   // for kCopy: inputs, out_dtype, shape and n_elems only
   std::vector<PlanInput> inputs;  // parallel to job.inputs

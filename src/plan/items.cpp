@@ -31,6 +31,7 @@ class ItemMaker {
     item.name = group.name;
     if (group.place == GroupPlace::kLayer) item.layer = group.layer;
     item.remark = group.remark;
+    item.overflow = config_.overflow;
     const std::vector<uint32_t> order = InputOrder(group);
     FillInputs(group, order, &item);
     const DType input_type = group.inputs[0].tensor->dtype;

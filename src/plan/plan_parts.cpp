@@ -51,6 +51,7 @@ void AddJob(const MergeJob& job, FieldHash* hash) {
 void AddItem(const PlanItem& item, FieldHash* hash) {
   hash->Add(item.name);
   hash->Add(static_cast<uint64_t>(item.action));
+  if (item.overflow != OverflowPolicy::kError) hash->Add("overflow" + std::to_string(static_cast<int>(item.overflow)));
   AddJob(item.job, hash);
   for (const PlanInput& input : item.inputs) {
     hash->Add(uint64_t{input.model});

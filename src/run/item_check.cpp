@@ -4,6 +4,7 @@
 #include "src/run/item_check.h"
 
 #include "src/base/text.h"
+#include "src/run/overflow.h"
 
 #include "gpumerge/method.h"
 
@@ -57,14 +58,24 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
                                             Methods()[item.job.method].info->name, problem->message),
                      .help = std::string(problem->help)});
   const std::optional<NonFinite> overflow = state.OutputOverflow();
-  if (found.empty() && overflow)
+  if (found.empty() && overflow && item.overflow == OverflowPolicy::kError)
     found.push_back({.code = ErrorCode::kNumOverflow,
                      .message = fmt::format("the merge of tensor \"{}\" overflows {}", EscapeForTerminal(item.name),
                                             Info(item.job.out_dtype).name),
                      .found = fmt::format("{} values too large, the first at {}, the largest {:g}", overflow->count,
                                           IndexText(item.job.shape, overflow->first_index), overflow->largest_finite),
-                     .help = "set out_dtype: bfloat16 or float32, or lower the weights"});
+                     .help = "set out_dtype: bfloat16 or float32, lower the weights, or allow it: overflow: saturate"});
   if (!found.empty()) throw Error(std::move(found));
+}
+
+uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems) {
+  const Overflowed found = SettleOverflow(item.job.out_dtype, item.overflow, data, n_elems);
+  if (found.n_nan == 0) return found.n_values;
+  throw Error(
+      {.code = ErrorCode::kNumOverflow,
+       .message = fmt::format("the merge of tensor \"{}\" overflows its arithmetic", EscapeForTerminal(item.name)),
+       .found = fmt::format("{} results that are no number", found.n_nan),
+       .help = "lower the weights; no policy of overflow can mend this"});
 }
 
 void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, const std::byte* const* inputs,

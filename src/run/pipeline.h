@@ -30,6 +30,7 @@ struct ItemResult {
   std::string output_hash;
   bool used_lerp = false;
   RoundingLoss loss;
+  uint64_t n_overflowed = 0;  // values that `overflow:` let pass
 };
 
 struct PipelineResult {

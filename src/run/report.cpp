@@ -64,6 +64,8 @@ Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
   if (item.action == PlanAction::kMerge) tensor["params"] = Params(item.job);
   if (!item.reason.empty()) tensor["reason"] = item.reason;
   if (!item.remark.empty()) tensor["remark"] = item.remark;
+  if (result.n_overflowed > 0)
+    tensor[item.overflow == OverflowPolicy::kSaturate ? "saturated" : "infinite"] = result.n_overflowed;
   if (result.used_lerp) tensor["lerp"] = true;
   if (const std::optional<double> share = RoundingShare(result.loss)) tensor["rounding_loss"] = *share;
   Json inputs = Json::array();

@@ -122,9 +122,11 @@ uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
   const PlanItem& item = plan_.items[part.item];
   const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
-  const std::byte* data = unit.memory + part.output_offset;
+  std::byte* data = unit.memory + part.output_offset;
   if (selfcheck_)
     selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
+  if (item.action == PlanAction::kMerge && item.overflow != OverflowPolicy::kError)
+    RunOf(part).n_overflowed += LetOverflow(item, data, part.n_elems);
   if (item.action == PlanAction::kMerge) RunOf(part).output_hash.Update(data, size_bytes);
   const uint64_t offset_bytes = item.offset_bytes + part.first_elem * elem_bytes;
   if (item.stage) options_.scratch->Write(offset_bytes, data, size_bytes);
@@ -143,7 +145,8 @@ void Stages::End(const UnitPart& part) {
   result.output_hash = is_copy ? result.input_hashes[0] : run->output_hash.Hex();
   if (run->state) {
     result.used_lerp = run->state->UsedLerp();
-    result.loss = run->state->Loss();
+    result.n_overflowed = run->n_overflowed;
+    if (run->n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
   }
   for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))
     if (--readers_left_.at(read) == 0)

@@ -62,6 +62,7 @@ class Stages {
     std::unique_ptr<JobState> state;        // null for a copy
     std::vector<ContentHash> input_hashes;  // each used by one reader thread only
     ContentHash output_hash;
+    uint64_t n_overflowed = 0;
   };
 
   ItemRun& RunOf(const UnitPart& part) const { return *runs_[part.item - part_.first]; }
