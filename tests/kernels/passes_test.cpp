@@ -124,6 +124,23 @@ TEST(Passes, OptionsOfTheElection) {
   EXPECT_EQ(passes_of("della", {{"zero_sign", "majority"}}), "sum 1 by rank, map by rank");
 }
 
+TEST(Passes, MethodsOfDirections) {
+  const Params two{{"weight", {1, 1}}};
+  EXPECT_EQ(PassesOf(JobOf("nuslerp", 2, two)), "sum 3, map");
+  EXPECT_EQ(PassesOf(JobOf("nuslerp", 2, {{"weight", {1, 1}}, {"nuslerp_flatten", {0}}})), "rows 3, map");
+  EXPECT_EQ(PassesOf(JobOf("nuslerp", 2, {{"weight", {1, 1}}, {"nuslerp_flatten", {0}}, {"nuslerp_row_wise", {1}}})),
+            "columns 3, map");
+  EXPECT_EQ(PassesOf(JobOf("multislerp", 2, two)), "sum 2, sum 1, map");
+  EXPECT_EQ(PassesOf(JobOf("multislerp", 1, {{"weight", {1}}})), "map");
+  // Whatever max_iter is.
+  EXPECT_EQ(PassesOf(JobOf("karcher", 4, {{"max_iter", {1000}}})), "sum 10, map");
+  EXPECT_EQ(PassesOf(JobOf("model_stock", 4, {})), "sum 6, map");
+  EXPECT_EQ(PassesOf(JobOf("model_stock", 4, {{"filter_wise", {1}}})), "rows 6, map");
+  EXPECT_EQ(PassesOf(JobOf("ram", 3, {})), "map");
+  EXPECT_EQ(PassesOf(JobOf("ramplus_tl", 3, {})), "sum 4, map");
+  EXPECT_EQ(PassesOf(JobOf("arcee_fusion", 2, {})), "rows 2, rows 2, rows 1, select 3, map");
+}
+
 TEST(Passes, DefaultsAreTheCheapOnes) {
   for (const char* method : {"ties", "dare_linear", "dare_ties", "task_arithmetic", "breadcrumbs", "breadcrumbs_ties",
                              "della", "della_linear"})
@@ -136,12 +153,15 @@ TEST(Passes, ReadingsOfAStreamedTensor) {
   EXPECT_EQ(TotalReads({}), 0u);
 }
 
-TEST(IsCopy, OnlyAPassthroughOfScaleOne) {
+TEST(IsCopy, APassthroughOfScaleOneAndAMeanOfOne) {
   const auto is_copy = [](const MergeJob& job) { return Methods()[job.method].is_copy(job); };
   EXPECT_TRUE(is_copy(JobOf("passthrough", 1, {})));
   EXPECT_TRUE(is_copy(JobOf("passthrough", 1, {{"scale", {1}}})));
   EXPECT_FALSE(is_copy(JobOf("passthrough", 1, {{"scale", {-1}}})));
   EXPECT_FALSE(is_copy(JobOf("passthrough", 1, {{"scale", {0}}})));
+  EXPECT_TRUE(is_copy(JobOf("karcher", 1, {})));
+  EXPECT_FALSE(is_copy(JobOf("karcher", 2, {})));
+  EXPECT_TRUE(is_copy(JobOf("multislerp", 1, {{"weight", {0.3}}})));
   EXPECT_FALSE(is_copy(JobOf("linear", 1, {{"weight", {1}}})));
   EXPECT_FALSE(is_copy(JobOf("slerp", 2, {{"t", {0}}})));
   EXPECT_FALSE(is_copy(JobOf("task_arithmetic", 2, {{"weight", {0}}})));
