@@ -49,10 +49,10 @@ constexpr uint32_t ValuesOf() {
 }
 inline constexpr uint32_t kMaxInputs = kMaxModels + 1;
 
-// The block's own copy of its part's functor, bound to its selections and moved to first_elem of the tensor. One copy a
-// block, in shared memory: for many models it is larger than a thread's registers.
+// The block's own copy of its part's functor. One copy a block, in shared memory: for many models it is larger than a
+// thread's registers.
 template <class Functor>
-__device__ Functor& ShareFunctor(const DevicePart& part, const std::byte* functors, uint64_t first_elem) {
+__device__ Functor& ShareBytes(const DevicePart& part, const std::byte* functors) {
   constexpr uint32_t kWords = (sizeof(Functor) + 3) / 4;
   static_assert(alignof(Functor) <= 16);
   __shared__ alignas(16) uint32_t words[kWords];
@@ -60,7 +60,13 @@ __device__ Functor& ShareFunctor(const DevicePart& part, const std::byte* functo
   const uint32_t* from = reinterpret_cast<const uint32_t*>(functors + part.functor_offset);
   for (uint32_t i = threadIdx.x; i < kWords; i += blockDim.x) words[i] = from[i];
   __syncthreads();
-  Functor& functor = *reinterpret_cast<Functor*>(words);
+  return *reinterpret_cast<Functor*>(words);
+}
+
+// The same, bound to its selections and moved to first_elem of the tensor.
+template <class Functor>
+__device__ Functor& ShareFunctor(const DevicePart& part, const std::byte* functors, uint64_t first_elem) {
+  Functor& functor = ShareBytes<Functor>(part, functors);
   if (threadIdx.x == 0) {
     functor.Bind(part.kept);
     functor.MoveTo(first_elem);
@@ -96,9 +102,22 @@ __device__ inline uint32_t Word(const uint4& words, uint32_t number) {
   return number == 0 ? words.x : number == 1 ? words.y : number == 2 ? words.z : words.w;
 }
 
-// Everything a functor reads at one element: x (n_inputs), draws (n_models).
+// What a functor reads besides the element's values: those of its row or column, its ranks.
 template <class Functor>
-__device__ void Prepare(const DevicePart& part, uint64_t elem, float* x, uint32_t* draws) {
+__device__ void AddPlace(const DevicePart& part, uint64_t elem, At<float>* at) {
+  constexpr GroupAxis kAxis = GroupsOf<Functor>();
+  if constexpr (kAxis != GroupAxis::kNone) {
+    const uint32_t index = static_cast<uint32_t>(part.first_elem + elem);  // tensors of 2^32 elements are refused
+    const uint32_t group = kAxis == GroupAxis::kRows ? index / part.row_elems : index % part.n_columns;
+    at->group = {part.group_values + size_t{group} * part.n_group_values, 1};
+  }
+  if constexpr (kRanks<Functor>) at->rank = {part.ranks + elem, part.rank_stride};
+}
+
+// Everything a functor reads at one element, which lies i behind the one it was moved to: x (n_inputs), draws
+// (n_models).
+template <class Functor>
+__device__ At<float> Prepare(const DevicePart& part, uint64_t elem, uint32_t i, float* x, uint32_t* draws) {
   constexpr uint32_t kInputs = InputsOf<Functor>();
   const uint32_t n_inputs = kInputs > 0 ? kInputs : part.n_inputs;
   for (uint32_t input = 0; input < n_inputs; ++input)
@@ -109,6 +128,9 @@ __device__ void Prepare(const DevicePart& part, uint64_t elem, float* x, uint32_
     for (uint32_t m = 0; m < n_models; ++m)
       draws[m] = Word(Draw(part, part.inputs[m + part.has_base].model_index, index / 4), index % 4);
   }
+  At<float> at{{x, 1}, {draws, 1}, i};
+  AddPlace<Functor>(part, elem, &at);
+  return at;
 }
 
 }  // namespace gpumerge::GM_TARGET

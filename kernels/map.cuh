@@ -7,6 +7,8 @@
 
 #include "kernels/block.cuh"
 
+#include "gpumerge/backend.h"
+
 namespace gpumerge::GM_TARGET {
 
 inline constexpr uint32_t kVectorElems = 8;
@@ -94,6 +96,22 @@ __device__ inline void StoreVector(DType dtype, const float* y, std::byte* tenso
   }
 }
 
+// What StoreOne makes of a value.
+__device__ inline float Rounded(DType dtype, float y) {
+  switch (dtype) {
+    case DType::kBF16:
+      return FromBf16(ToBf16(y));
+    case DType::kF16:
+      return FromF16(ToF16(y));
+    case DType::kF8E4M3:
+      return FromF8E4M3(ToF8E4M3(y));
+    case DType::kF8E5M2:
+      return FromF8E5M2(ToF8E5M2(y));
+    default:
+      return y;
+  }
+}
+
 __device__ inline void NoteFinding(DeviceFinding* finding, uint64_t index, uint32_t finite_bits) {
   atomicMax(reinterpret_cast<unsigned long long*>(&finding->last_index_complement),
             static_cast<unsigned long long>(~index));
@@ -116,16 +134,42 @@ __device__ inline void NoteNonFinite(const DevicePart& part, uint64_t elem, cons
     NoteFinding(&part.findings[part.n_inputs], part.first_elem + elem, magnitude < kInfinityBits ? magnitude : 0);
 }
 
+// What rounding costs (see RoundingLoss): a pair of squares for each sampled element, in shared memory. Of a tensor
+// whose elements are all sampled there is room for those that the threads have at hand.
+struct LossSamples {
+  static constexpr uint32_t kStride = static_cast<uint32_t>(SampleStride(kSegmentElems));
+  static constexpr uint32_t kBlockPairs = static_cast<uint32_t>(kBlockElems) / kStride;
+  static constexpr uint32_t kPairs = kThreads;
+  static_assert(kSegmentElems / kStride <= kPairs);
+  double* pairs;  // (kPairs, 2)
+  bool all;
+  __device__ void Note(DType dtype, float y, float first_input, uint32_t offset, uint32_t overflow_bits) const {
+    if (!all && offset % kStride != 0) return;
+    double* const pair = pairs + 2 * (all ? offset % kPairs : offset / kStride);
+    const bool finite = (Bits(y) & kMagnitudeMask) < overflow_bits;
+    const double error = static_cast<double>(Rounded(dtype, y)) - y, change = static_cast<double>(y) - first_input;
+    pair[0] = finite ? error * error : 0;
+    pair[1] = finite ? change * change : 0;
+  }
+  // One thread a value adds pairs in the order of elements. For all threads.
+  __device__ double Add(double sum, uint32_t value, uint32_t begin, uint32_t end) const {
+    __syncthreads();
+    for (uint32_t pair = begin; pair < end; ++pair) sum += pairs[2 * pair + value];
+    __syncthreads();
+    return sum;
+  }
+};
+
 // One element, any number of inputs.
 template <class Element>
-__device__ void MapOne(const DevicePart& part, const Element& element, uint64_t first, uint32_t offset,
-                       uint32_t overflow_bits) {
+__device__ void MapOne(const DevicePart& part, const Element& element, const LossSamples& loss, uint64_t first,
+                       uint32_t offset, uint32_t overflow_bits) {
   constexpr uint32_t kInputs = InputsOf<Element>();
   float x[kInputs > 0 ? kInputs : kMaxInputs];
   uint32_t draws[Element::kDraws ? (kInputs > 0 ? kInputs : kMaxModels) : 1];
-  Prepare<Element>(part, first + offset, x, draws);
-  const float y = element(At<float>{{x, 1}, {draws, 1}, offset});
+  const float y = element(Prepare<Element>(part, first + offset, offset, x, draws));
   StoreOne(part.out_dtype, y, part.output, first + offset);
+  loss.Note(part.out_dtype, y, x[0], offset, overflow_bits);
   const uint32_t n_inputs = kInputs > 0 ? kInputs : part.n_inputs;
   uint32_t largest = 0;
   for (uint32_t input = 0; input < n_inputs; ++input) largest = max(largest, Bits(x[input]) & kMagnitudeMask);
@@ -133,10 +177,10 @@ __device__ void MapOne(const DevicePart& part, const Element& element, uint64_t 
     NoteNonFinite(part, first + offset, x, 1, y, overflow_bits);
 }
 
-// kVectorElems neighbours, a known number of inputs.
+// kVectorElems neighbours, at most the first of them sampled; a known number of inputs.
 template <class Element>
-__device__ void MapVector(const DevicePart& part, const Element& element, uint64_t first, uint32_t offset,
-                          uint32_t overflow_bits) {
+__device__ void MapVector(const DevicePart& part, const Element& element, const LossSamples& loss, uint64_t first,
+                          uint32_t offset, uint32_t overflow_bits) {
   constexpr uint32_t kInputs = InputsOf<Element>();
   float x[kInputs * kVectorElems];
   uint32_t draws[Element::kDraws ? kInputs * kVectorElems : 1];
@@ -162,10 +206,13 @@ __device__ void MapVector(const DevicePart& part, const Element& element, uint64
   float y[kVectorElems];
 #pragma unroll
   for (uint32_t j = 0; j < kVectorElems; ++j) {
-    y[j] = element(At<float>{{x + j, kVectorElems}, {draws + (Element::kDraws ? j : 0), kVectorElems}, offset + j});
+    At<float> at{{x + j, kVectorElems}, {draws + (Element::kDraws ? j : 0), kVectorElems}, offset + j};
+    AddPlace<Element>(part, first + offset + j, &at);
+    y[j] = element(at);
     largest_result = max(largest_result, Bits(y[j]) & kMagnitudeMask);
   }
   StoreVector(part.out_dtype, y, part.output, first + offset);
+  loss.Note(part.out_dtype, y[0], x[0], offset, overflow_bits);
   if (largest < kInfinityBits && largest_result < overflow_bits) return;
   for (uint32_t j = 0; j < kVectorElems; ++j)
     NoteNonFinite(part, first + offset + j, x + j, kVectorElems, y[j], overflow_bits);
@@ -179,16 +226,29 @@ __global__ void __launch_bounds__(kThreads)
   const uint64_t first = uint64_t{place.block} * kSegmentElems;
   const Element& element = ShareFunctor<Element>(part, functors, part.first_elem + first);
   const uint32_t overflow_bits = OverflowBits(part.out_dtype);
+  __shared__ double pairs[2 * LossSamples::kPairs];
+  const LossSamples loss{pairs, SampleStride(part.tensor_elems) == 1};
   const uint64_t left = part.n_elems - first;
   const uint32_t n = left < kSegmentElems ? static_cast<uint32_t>(left) : kSegmentElems;
   uint32_t done = 0;
   if constexpr (InputsOf<Element>() > 0) {
-    done = n / kVectorElems * kVectorElems;
+    if (!loss.all) done = n / kVectorElems * kVectorElems;
     for (uint32_t offset = threadIdx.x * kVectorElems; offset < done; offset += kThreads * kVectorElems)
-      MapVector(part, element, first, offset, overflow_bits);
+      MapVector(part, element, loss, first, offset, overflow_bits);
   }
-  for (uint32_t offset = done + threadIdx.x; offset < n; offset += kThreads)
-    MapOne(part, element, first, offset, overflow_bits);
+  // A thread adds up one value of one block of elements.
+  const uint32_t block = threadIdx.x / 64, value = threadIdx.x / 32 % 2;
+  const bool adds = threadIdx.x % 32 == 0 && block * kBlockElems < n;
+  double sum = 0;
+  for (uint32_t base = done; base < n; base += kThreads) {
+    if (base + threadIdx.x < n) MapOne(part, element, loss, first, base + threadIdx.x, overflow_bits);
+    if (loss.all) sum = loss.Add(sum, value, 0, adds ? min(kThreads, n - base) : 0);
+  }
+  if (!loss.all) {
+    constexpr uint32_t kPairs = LossSamples::kBlockPairs, kStride = LossSamples::kStride;
+    sum = loss.Add(sum, value, block * kPairs, adds ? min((block + 1) * kPairs, (n + kStride - 1) / kStride) : 0);
+  }
+  if (adds) part.losses[2 * (first / kBlockElems + block) + value] = sum;
 }
 
 }  // namespace gpumerge::GM_TARGET

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The kernels that are the same for every method: the ends of counting and of reducing, and the copy of tables.
+// The kernels that are the same for every method: the ends of counting and of reducing, the way of groups' sums to the
+// host and of their values back, and the copy of tables.
 #define GM_TARGET on_cuda
 #include "kernels/reduce.cuh"
 #include "src/cuda/cuda_check.h"
@@ -44,29 +45,29 @@ __device__ BinFound FindBin(const uint32_t* counts, uint64_t wanted) {
 __global__ void __launch_bounds__(kThreads) EndHighKernel(const DevicePart* parts, uint32_t n_parts) {
   const BlockPlace place = FindPlace(parts, n_parts);
   const DevicePart& part = parts[place.part];
-  const uint32_t m = place.block;
-  if (part.wanted[m] == 0) {
+  const uint32_t s = place.block;
+  if (part.wanted[s] == 0) {
     if (threadIdx.x == 0) {
-      part.selections[m] = Selection{0xffffffffu, 0};
-      part.progress[m].high_bin = kDeviceHighBins;  // no key lies there
+      part.selections[s] = Selection{0xffffffffu, 0};
+      part.progress[s].high_bin = kDeviceHighBins;  // no key lies there
     }
     return;
   }
-  const BinFound found = FindBin<kDeviceHighBins>(part.high_counts + size_t{m} * kDeviceHighBins, part.wanted[m]);
+  const BinFound found = FindBin<kDeviceHighBins>(part.high_counts + size_t{s} * kDeviceHighBins, part.wanted[s]);
   if (threadIdx.x != 0) return;
-  part.progress[m].high_bin = found.bin;
-  part.progress[m].wanted_in_bin = found.wanted_in_bin;
+  part.progress[s].high_bin = found.bin;
+  part.progress[s].wanted_in_bin = found.wanted_in_bin;
 }
 
 __global__ void __launch_bounds__(kThreads) EndLowKernel(const DevicePart* parts, uint32_t n_parts) {
   const BlockPlace place = FindPlace(parts, n_parts);
   const DevicePart& part = parts[place.part];
-  const uint32_t m = place.block;
-  DeviceSelectProgress& progress = part.progress[m];
+  const uint32_t s = place.block;
+  DeviceSelectProgress& progress = part.progress[s];
   if (progress.high_bin == kDeviceHighBins) return;
-  const BinFound found = FindBin<kDeviceLowBins>(part.low_counts + size_t{m} * kDeviceLowBins, progress.wanted_in_bin);
+  const BinFound found = FindBin<kDeviceLowBins>(part.low_counts + size_t{s} * kDeviceLowBins, progress.wanted_in_bin);
   if (threadIdx.x != 0) return;
-  part.selections[m] = Selection{progress.high_bin << kDeviceLowKeyBits | found.bin, ~uint64_t{0}};
+  part.selections[s] = Selection{progress.high_bin << kDeviceLowKeyBits | found.bin, ~uint64_t{0}};
   // When all ties are kept there is no last one to find.
   progress.ties_left = found.wanted_in_bin == found.in_bin ? 0 : found.wanted_in_bin;
 }
@@ -119,6 +120,42 @@ __global__ void __launch_bounds__(kThreads) EndReduceKernel(const DevicePart* pa
   if (threadIdx.x == 0) part.sums[v] = level[0];
 }
 
+// The tree above a group's block sums, neighbours paired as they come: when 2^k blocks are complete, two sums of
+// 2^(k-1) become one. What is left at the end is paired from the right.
+__device__ double PairUp(const DevicePart& part, uint32_t group, uint32_t v) {
+  double left[33];
+  uint32_t n_left = 0;
+  for (uint32_t block = 0; block < part.blocks_per_group; ++block) {
+    double sum = part.block_sums[(size_t{group} * part.blocks_per_group + block) * part.n_values + v];
+    for (uint32_t pairs = block; pairs % 2 == 1; pairs /= 2) sum = Combine(part.op, left[--n_left], sum);
+    left[n_left++] = sum;
+  }
+  double sum = left[--n_left];
+  while (n_left > 0) sum = Combine(part.op, left[--n_left], sum);
+  return sum;
+}
+
+__global__ void __launch_bounds__(kThreads) SendGroupsKernel(const DevicePart* parts, uint32_t n_parts) {
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint32_t n_sums = part.n_groups * part.n_values, n_kept = part.n_groups * part.n_group_values;
+  const uint32_t i = place.block * kThreads + threadIdx.x;
+  if (i < n_sums) {
+    part.sums[i] = PairUp(part, i / part.n_values, i % part.n_values);
+  } else if (i - n_sums < n_kept) {
+    part.sums[i] = part.group_values[size_t{part.first_group} * part.n_group_values + (i - n_sums)];
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) StoreGroupsKernel(const DevicePart* parts, uint32_t n_parts) {
+  const BlockPlace place = FindPlace(parts, n_parts);
+  const DevicePart& part = parts[place.part];
+  const uint32_t i = place.block * kThreads + threadIdx.x;
+  if (i < part.n_groups * part.n_group_values)
+    part.group_values[size_t{part.first_group} * part.n_group_values + i] =
+        part.sums[part.n_groups * part.n_values + i];
+}
+
 __global__ void __launch_bounds__(kThreads) CopyTableKernel(const uint4* from, uint4* to, uint64_t n) {
   for (uint64_t i = uint64_t{blockIdx.x} * kThreads + threadIdx.x; i < n; i += uint64_t{gridDim.x} * kThreads)
     to[i] = from[i];
@@ -141,6 +178,18 @@ void LaunchEndLow(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, 
 void LaunchEndReduce(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, const std::byte*,
                      CUstream_st* stream) {
   on_cuda::EndReduceKernel<<<n_blocks, on_cuda::kThreads, 0, stream>>>(parts, n_parts);
+  GM_CUDA_TRY(cudaGetLastError());
+}
+
+void LaunchSendGroups(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, const std::byte*,
+                      CUstream_st* stream) {
+  on_cuda::SendGroupsKernel<<<n_blocks, on_cuda::kThreads, 0, stream>>>(parts, n_parts);
+  GM_CUDA_TRY(cudaGetLastError());
+}
+
+void LaunchStoreGroups(const DevicePart* parts, uint32_t n_parts, uint32_t n_blocks, const std::byte*,
+                       CUstream_st* stream) {
+  on_cuda::StoreGroupsKernel<<<n_blocks, on_cuda::kThreads, 0, stream>>>(parts, n_parts);
   GM_CUDA_TRY(cudaGetLastError());
 }
 

@@ -162,7 +162,7 @@ std::unique_ptr<CudaBackend::Batch> CudaBackend::NewBatch(std::span<const Work> 
                    .message = "a tensor of more than 2^32 - 1 elements cannot be merged on a GPU",
                    .found = std::to_string(work.job->n_elems) + " elements",
                    .help = "use --device cpu"});
-    Part part{work, state, {}, nullptr, StepsOf(work, state->passes)};
+    Part part{.work = work, .state = state, .steps = StepsOf(work, state->passes)};
     part.whole = IsWhole(work, state->passes);
     part.ends_tensor =
         work.last_read == TotalReads(state->passes) && work.first_elem + work.n_elems == work.job->n_elems;
@@ -175,10 +175,13 @@ uint64_t CudaBackend::TakeRoom(Ring* ring, uint64_t bytes, const Batch* current)
   std::optional<uint64_t> offset;
   while (!(offset = ring->Take(bytes))) {
     if (under_way_.empty() || under_way_.front().get() == current) {
-      if (ring != &tables_ || bytes > ring->capacity()) Internal("a batch does not fit the GPU's memory as planned");
-      // The batch's own earlier tables fill the ring.
-      GM_CUDA_TRY(cudaStreamSynchronize(compute_.get()));
-      ring->GiveBack(ring->Mark());
+      // The batch's own earlier tables or mail fill the ring.
+      if (ring == &tables_ && bytes <= ring->capacity()) {
+        GM_CUDA_TRY(cudaStreamSynchronize(compute_.get()));
+        ring->GiveBack(ring->Mark());
+      } else if (ring != &mailbox_ || !ring->GiveBack(current->done_mail)) {
+        Internal("a batch does not fit the GPU's memory as planned");
+      }
     } else {
       RetireOldest();
     }
@@ -194,13 +197,14 @@ void CudaBackend::RetireOldest() {
   batch->outputs.clear();
   batch->readbacks.clear();
   batch->has_upload = batch->started = batch->computed = false;
+  batch->new_mail_bytes = batch->launched_mail = batch->done_mail = 0;
   spare_.push_back(std::move(batch));
 }
 
 void CudaBackend::Retire(Batch* batch) {
   if (!batch->computed) Advance(batch, false);
   GM_CUDA_TRY(cudaEventSynchronize(batch->done.get()));
-  for (const Part& part : batch->parts) ReadSums(part.state, batch->ticket);
+  for (const Part& part : batch->parts) part.state->TakeIn(batch->ticket);
   for (const Readback& readback : batch->readbacks)
     std::memcpy(readback.state->findings.data(), readback.from,
                 readback.state->findings.size() * sizeof(DeviceFinding));

@@ -13,6 +13,7 @@
 #include "src/cuda/handles.h"
 #include "src/cuda/job_state.h"
 #include "src/cuda/launch_list.h"
+#include "src/cuda/part_steps.h"
 #include "src/cuda/ring.h"
 
 #include "gpumerge/backend.h"
@@ -56,10 +57,11 @@ class CudaBackend : public Backend {
   struct Part {
     Work work;
     CudaJobState* state;
-    std::vector<DeviceInput> inputs;
+    std::vector<DeviceInput> inputs{};
     std::byte* output = nullptr;  // in device memory
-    std::vector<PartStep> steps;
+    std::vector<PartStep> steps{};
     size_t next_step = 0;
+    double* mail = nullptr;  // of the last step that sends something
     bool whole = false;
     bool ends_tensor = false;  // its last part
   };
@@ -86,6 +88,8 @@ class CudaBackend : public Backend {
     bool started = false;   // its first kernels are launched
     bool computed = false;  // all of them are
     uint64_t units_mark = 0, tables_mark = 0, mailbox_mark = 0;
+    // Of the mailbox: what the launches since the last wait take; where they and those before them end; what is done.
+    uint64_t new_mail_bytes = 0, launched_mail = 0, done_mail = 0;
     Event uploaded, began, sums, ended, done;
   };
 
@@ -102,8 +106,9 @@ class CudaBackend : public Backend {
   void Upload(Batch* batch);
   void Advance(Batch* batch, bool may_defer);
   bool AddSteps(Batch* batch, Part* part);
-  void ReadSums(CudaJobState* state, uint64_t ticket);
-  void AddStep(Batch* batch, const Part& part, const PartStep& step, uint32_t round);
+  void AwaitLaunches(Batch* batch);
+  bool MustWait(Batch* batch, const Part& part, const PartStep& step);
+  void AddStep(Batch* batch, Part* part, const PartStep& step, uint32_t round);
   void FlushLaunches(Batch* batch);
   void Download(Batch* batch);
 

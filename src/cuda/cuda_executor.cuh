@@ -5,7 +5,9 @@
 // for every step of every part; nothing is launched here. Compiled once for each header of kernels/methods/.
 #pragma once
 
+#include "kernels/groups.cuh"
 #include "kernels/map.cuh"
+#include "kernels/rank.cuh"
 #include "kernels/reduce.cuh"
 #include "kernels/select.cuh"
 #include "src/cuda/cuda_check.h"
@@ -33,10 +35,16 @@ class CudaExecutor {
   const MergeJob& job() const { return *call_.job; }
 
   template <class Key>
-  const Selection* Select(const Key&, const uint64_t* counts) {
-    static_assert(std::is_empty_v<Key>);
+  const Selection* Select(const Key& key, const uint64_t* counts) {
+    return Select(key, counts, job().n_models());
+  }
+
+  template <class Key>
+  const Selection* Select(const Key& key, const uint64_t* counts, uint32_t n) {
+    static_assert(!kRanks<Key>, "selections do not see ranks");
     const PassResult& pass = call_.passes[next_pass_];
     if (next_pass_++ != call_.pass) return pass.selections;
+    Take(key, nullptr);
     switch (call_.step) {
       case DeviceStep::kSelectWhole:
         request_.launch = Launch<SelectWholeKernel<Key>>;
@@ -62,7 +70,7 @@ class CudaExecutor {
       default:
         break;
     }
-    request_.wanted.assign(counts, counts + job().n_models());
+    request_.wanted.assign(counts, counts + n);
     return pass.selections;
   }
 
@@ -75,15 +83,47 @@ class CudaExecutor {
       request_.launch = Launch<ReduceKernel<Sum>>;
     } else if (call_.step == DeviceStep::kEndReduce) {
       request_.launch = LaunchEndReduce;
+    } else {
+      Rank<Sum>();
     }
     return pass.sums;
   }
 
+  template <class Sum, class Finish>
+  void ReduceGroups(const Sum& sum, uint32_t n_values, ReduceOp, const Finish& finish) {
+    constexpr GroupAxis kAxis = GroupsOf<Sum>();
+    static_assert(kAxis != GroupAxis::kNone);
+    if (next_pass_++ != call_.pass) return;
+    switch (call_.step) {
+      case DeviceStep::kSumGroups:
+        Take(sum, nullptr);
+        if constexpr (kAxis == GroupAxis::kRows) {
+          request_.launch = Launch<SumRowsKernel<Sum>>;
+        } else {
+          request_.launch = Launch<SumColumnsKernel<Sum>>;
+        }
+        break;
+      case DeviceStep::kSendGroups:
+        request_.launch = LaunchSendGroups;
+        break;
+      case DeviceStep::kStoreGroups:
+        FinishGroups(n_values, kAxis == GroupAxis::kRows ? job().row_elems() : job().column_elems(), finish);
+        request_.launch = LaunchStoreGroups;
+        break;
+      default:
+        Rank<Sum>();
+    }
+  }
+
   template <class Element>
   void Map(const Element& element, const Selection* kept = nullptr) {
-    if (next_pass_++ != call_.pass || call_.step != DeviceStep::kMap) return;
-    Take(element, kept);
-    request_.launch = Launch<MapKernel<Element>>;
+    if (next_pass_++ != call_.pass) return;
+    if (call_.step == DeviceStep::kMap) {
+      Take(element, kept);
+      request_.launch = Launch<MapKernel<Element>>;
+    } else {
+      Rank<Element>();
+    }
   }
 
   void NoteLerp() { request_.used_lerp = call_.step == DeviceStep::kMap; }
@@ -92,6 +132,21 @@ class CudaExecutor {
   }
 
  private:
+  template <class Functor>
+  void Rank() {
+    if constexpr (kRanks<Functor>)
+      if (call_.step == DeviceStep::kRank) request_.launch = Launch<RankKernel<typename Functor::RankKey>>;
+  }
+
+  template <class Finish>
+  void FinishGroups(uint32_t n_values, uint64_t group_elems, const Finish& finish) {
+    for (size_t group = 0; group < call_.n_groups; ++group) {
+      const DataProblem* const problem = FinishGroup(finish, call_.group_sums + group * n_values, group_elems,
+                                                     call_.group_values + group * Finish::kGroupValues);
+      if (request_.problem == nullptr) request_.problem = problem;
+    }
+  }
+
   template <class Functor>
   void Take(const Functor& functor, const Selection* kept) {
     static_assert(std::is_trivially_copyable_v<Functor>);

@@ -29,6 +29,10 @@ enum class DeviceStep : uint8_t {
   kFindTie,
   kReduce,
   kEndReduce,
+  kRank,         // before a step whose functor reads ranks
+  kSumGroups,    // of rows: their blocks; of columns: the part's rows onto their sums
+  kSendGroups,   // sums of some groups, and the values they have, to the host
+  kStoreGroups,  // the values that the host made of them
   kMap,
 };
 
@@ -40,6 +44,8 @@ using LaunchFunction = void (*)(const DevicePart* parts, uint32_t n_parts, uint3
 void LaunchEndHigh(const DevicePart*, uint32_t, uint32_t, const std::byte*, CUstream_st*);
 void LaunchEndLow(const DevicePart*, uint32_t, uint32_t, const std::byte*, CUstream_st*);
 void LaunchEndReduce(const DevicePart*, uint32_t, uint32_t, const std::byte*, CUstream_st*);
+void LaunchSendGroups(const DevicePart*, uint32_t, uint32_t, const std::byte*, CUstream_st*);
+void LaunchStoreGroups(const DevicePart*, uint32_t, uint32_t, const std::byte*, CUstream_st*);
 // Copies a table that the host wrote into pinned memory to the device, without a turn of the copy engine.
 void LaunchCopyTable(const std::byte* from, std::byte* to, uint64_t bytes, CUstream_st* stream);
 
@@ -54,13 +60,17 @@ struct StepCall {
   std::span<const PassResult> passes;
   uint32_t pass = 0;
   DeviceStep step = DeviceStep::kMap;
+  // kStoreGroups: what has come from the device, to be finished in place.
+  uint32_t n_groups = 0;
+  const double* group_sums = nullptr;  // (n_groups, n_values)
+  double* group_values = nullptr;      // (n_groups, n_group_values)
 };
 
 // What a recipe wants launched for a step.
 struct StepRequest {
   LaunchFunction launch = nullptr;
   std::vector<std::byte> functor;  // as the kernel reads it
-  std::vector<uint64_t> wanted;    // kSelectWhole, kEndHigh: (n_models) keys to keep
+  std::vector<uint64_t> wanted;    // kSelectWhole, kEndHigh: (n_values) keys to keep
   const Selection* kept = nullptr;
   bool used_lerp = false;
   const DataProblem* problem = nullptr;

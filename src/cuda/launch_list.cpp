@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cuda/launch_list.h"
 
+#include "src/cuda/part_steps.h"
+
 #include <algorithm>
 #include <cstring>
 #include <span>

@@ -5,7 +5,6 @@
 // only positions. Not thread-safe.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -29,7 +28,12 @@ class Ring {
   }
   // A mark of everything handed out so far; giving it back frees all of that.
   uint64_t Mark() const { return head_; }
-  void GiveBack(uint64_t mark) { tail_ = std::max(tail_, mark); }
+  // False when all of that was free before.
+  bool GiveBack(uint64_t mark) {
+    if (mark <= tail_) return false;
+    tail_ = mark;
+    return true;
+  }
   uint64_t capacity() const { return capacity_; }
 
  private:

@@ -8,6 +8,8 @@
 #include "tests/gpu/gpu_jobs.h"
 #include "tests/support/literal_jobs.h"
 
+#include <cmath>
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -17,6 +19,14 @@ inline std::string Text(const std::optional<NonFinite>& finding) {
   if (!finding) return "none";
   return std::to_string(finding->count) + " from " + std::to_string(finding->first_index) + ", largest " +
          std::to_string(finding->largest_finite);
+}
+
+// Every bit of both sums; NaN as in outputs.
+inline std::string Text(const RoundingLoss& loss) {
+  char text[100];
+  std::snprintf(text, sizeof text, "error %a, change %a", std::fabs(loss.error_squares),
+                std::fabs(loss.change_squares));
+  return text;
 }
 
 inline std::string Text(const GpuRun& run) {
@@ -55,6 +65,7 @@ inline void ExpectSame(const TestJob& test, const TestResult& expected, const Te
   EXPECT_EQ(Text(expected.state->OutputOverflow()), Text(found.state->OutputOverflow()))
       << Describe(test) << " " << what;
   EXPECT_EQ(expected.state->UsedLerp(), found.state->UsedLerp()) << Describe(test) << " " << what;
+  EXPECT_EQ(Text(expected.state->Loss()), Text(found.state->Loss())) << Describe(test) << " " << what;
   EXPECT_EQ(expected.state->Problem() != nullptr, found.state->Problem() != nullptr) << Describe(test) << " " << what;
 }
 

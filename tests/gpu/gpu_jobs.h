@@ -14,6 +14,7 @@
 #include <cstring>
 #include <deque>
 #include <memory>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -45,9 +46,14 @@ class GpuTensor {
     bool has_inputs, has_output, kept;
   };
 
-  GpuTensor(Backend& backend, const TestJob& of, const GpuRun& run, uint32_t in_lane = 0) : test(of), lane(in_lane) {
+  GpuTensor(Backend& backend, const TestJob& of, GpuRun run, uint32_t in_lane = 0) : test(of), lane(in_lane) {
     const MergeJob& job = test.job;
     const PassList passes = Methods()[job.method].passes(job);
+    if (NeedsWholeRows(passes) && job.n_elems > 0)
+      for (uint64_t* chunk : {&run.chunk_elems, &run.out_chunk_elems}) {
+        const uint64_t rows = std::lcm(kBlockElems, job.row_elems());
+        *chunk = std::min(job.n_elems, (*chunk + rows - 1) / rows * rows);
+      }
     const uint32_t reads = TotalReads(passes);
     result.output.assign(job.n_elems * ElementBytes(job.out_dtype), std::byte{0xee});
     result.state = backend.NewState(job, passes);

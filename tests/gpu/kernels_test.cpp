@@ -66,6 +66,47 @@ TEST(GpuKernels, TreeAboveManyBlockSums) {
     }
 }
 
+// The same tree above a row's blocks, for several rows, and the values that they have go along; then they come back.
+TEST(GpuKernels, GroupsThereAndBack) {
+  std::mt19937_64 random(4);
+  for (const uint32_t n_blocks : {1u, 2u, 3u, 7u, 64u, 65u, 1000u, 30'001u})
+    for (const ReduceOp op : {ReduceOp::kSum, ReduceOp::kMax}) {
+      constexpr uint32_t kGroups = 3, kValues = 2, kKept = 3, kFirst = 5;
+      std::vector<double> sums(kGroups * n_blocks * kValues), kept((kFirst + kGroups + 1) * kKept);
+      for (std::vector<double>* values : {&sums, &kept})
+        for (double& value : *values)
+          value = std::ldexp(static_cast<double>(random() >> 11), -static_cast<int>(random() % 80));
+      const OnDevice<double> block_sums(sums), group_values(kept);
+      const OnDevice<double> mail(std::vector<double>(kGroups * (kValues + kKept), -1));
+      DevicePart part{};
+      part.block_sums = block_sums.get();
+      part.sums = mail.get();
+      part.group_values = group_values.get();
+      part.n_values = kValues;
+      part.n_group_values = kKept;
+      part.blocks_per_group = n_blocks;
+      part.first_group = kFirst;
+      part.n_groups = kGroups;
+      part.op = op;
+      const OnDevice<DevicePart> parts({part});
+      LaunchSendGroups(parts.get(), 1, 1, nullptr, nullptr);
+      std::vector<double> found = mail.values();
+      for (uint32_t g = 0; g < kGroups; ++g)
+        for (uint32_t v = 0; v < kValues; ++v) {
+          std::vector<double> level;
+          for (uint32_t b = 0; b < n_blocks; ++b) level.push_back(sums[(g * n_blocks + b) * kValues + v]);
+          ASSERT_EQ(found[g * kValues + v], Tree(level, op)) << n_blocks << " blocks, group " << g << " value " << v;
+        }
+      for (uint32_t i = 0; i < kGroups * kKept; ++i) {
+        ASSERT_EQ(found[kGroups * kValues + i], kept[kFirst * kKept + i]);
+        found[kGroups * kValues + i] = kept[kFirst * kKept + i] = i;
+      }
+      GM_CUDA_TRY(cudaMemcpy(mail.get(), found.data(), found.size() * sizeof(double), cudaMemcpyHostToDevice));
+      LaunchStoreGroups(parts.get(), 1, 1, nullptr, nullptr);
+      ASSERT_EQ(group_values.values(), kept);
+    }
+}
+
 // Counts that are full to the last bit of 32, as a tensor of 2^32 - 1 equal keys gives.
 TEST(GpuKernels, BinsOfBillionsOfKeys) {
   struct Case {
@@ -90,7 +131,7 @@ TEST(GpuKernels, BinsOfBillionsOfKeys) {
     const OnDevice<Selection> selections({Selection{}});
     const OnDevice<DeviceSelectProgress> progress({DeviceSelectProgress{}});
     DevicePart part{};
-    part.n_models = 1;
+    part.n_values = 1;
     part.high_counts = high_counts.get();
     part.wanted = wanted.get();
     part.selections = selections.get();

@@ -6,6 +6,7 @@
 #include "src/cuda/handles.h"
 #include "src/cuda/job_state.h"
 #include "src/cuda/launch_list.h"
+#include "src/cuda/part_steps.h"
 
 #include <gtest/gtest.h>
 
@@ -24,11 +25,9 @@ struct PartOfReads {
   uint32_t first_read, last_read;
 };
 
-std::string StepsIn(const PassList& passes, uint64_t n_elems, const PartOfReads& part) {
-  const char* const names[] = {"select", "high", "end-high", "low",        "end-low",
-                               "ties",   "tie",  "reduce",   "end-reduce", "map"};
-  MergeJob job;
-  job.n_elems = n_elems;
+std::string StepsIn(const PassList& passes, const MergeJob& job, const PartOfReads& part) {
+  const char* const names[] = {"select", "high",       "end-high", "low", "end-low", "ties",  "tie",
+                               "reduce", "end-reduce", "rank",     "sum", "send",    "store", "map"};
   Work work;
   work.job = &job;
   work.first_elem = part.first;
@@ -39,6 +38,18 @@ std::string StepsIn(const PassList& passes, uint64_t n_elems, const PartOfReads&
   for (const PartStep& step : StepsOf(work, passes))
     text += (text.empty() ? "" : " ") + std::to_string(step.pass) + names[static_cast<int>(step.step)];
   return text;
+}
+
+MergeJob JobOf(const std::vector<uint64_t>& shape, size_t n_models = 2) {
+  MergeJob job;
+  job.inputs.resize(n_models);
+  job.shape = shape;
+  job.n_elems = 1;
+  for (const uint64_t extent : shape) job.n_elems *= extent;
+  return job;
+}
+std::string StepsIn(const PassList& passes, uint64_t n_elems, const PartOfReads& part) {
+  return StepsIn(passes, JobOf({n_elems}), part);
 }
 
 TEST(StepsEagerOnly, WholeTensors) {
@@ -73,15 +84,81 @@ TEST(StepsEagerOnly, TensorsInParts) {
   EXPECT_EQ(StepsIn(kSelectReduceMap, kElems, {0, kElems, 1, 3}), "0low 0end-low 0ties 0tie 1reduce 1end-reduce");
 }
 
+PassList RowsThenMap(uint32_t n_values, bool ranks = false) {
+  return {{PassKind::kReduceGroups, n_values, ReduceOp::kSum, GroupAxis::kRows, 2, ranks},
+          {PassKind::kMap, 0, ReduceOp::kSum, GroupAxis::kRows, 2}};
+}
+PassList ColumnsThenMap(uint32_t n_values) {
+  return {{PassKind::kReduceGroups, n_values, ReduceOp::kSum, GroupAxis::kColumns, 2},
+          {PassKind::kMap, 0, ReduceOp::kSum, GroupAxis::kColumns, 2}};
+}
+
+// Rows are finished part by part, columns when all of them have been seen; as many at once as the mailbox takes.
+TEST(StepsEagerOnly, Groups) {
+  constexpr uint32_t kValues = kStepMailBytes / sizeof(double) / 2 - 2;  // two groups a step
+  const MergeJob job = JobOf({6, 4096});
+  EXPECT_EQ(StepsIn(RowsThenMap(3), job, {0, 6 * 4096, 0, 2}), "0sum 0send 0store 1map");
+  EXPECT_EQ(StepsIn(RowsThenMap(kValues), job, {4096, 4 * 4096, 0, 1}), "0sum 0send 0store 0sum 0send 0store");
+  EXPECT_EQ(StepsIn(RowsThenMap(10 * kValues), job, {0, 2 * 4096, 0, 1}), "0sum 0send 0store 0sum 0send 0store");
+  const MergeJob wide = JobOf({4096, 6});
+  EXPECT_EQ(StepsIn(ColumnsThenMap(3), wide, {0, 4096, 0, 1}), "0sum");
+  EXPECT_EQ(StepsIn(ColumnsThenMap(3), wide, {4096, 5 * 4096, 0, 1}), "0sum 0send 0store");
+  EXPECT_EQ(StepsIn(ColumnsThenMap(kValues), wide, {0, 6 * 4096, 0, 2}),
+            "0sum 0send 0store 0send 0store 0send 0store 1map");
+  EXPECT_EQ(GroupBlocks(job, RowsThenMap(kValues)[0]), 2u);
+  EXPECT_EQ(GroupBlocks(JobOf({100, 4097}), RowsThenMap(3)[0]), 200u);
+  EXPECT_EQ(GroupBlocks(wide, ColumnsThenMap(kValues)[0]), 6u);
+}
+
+TEST(StepsEagerOnly, RanksComeBeforeWhatReadsThem) {
+  const PassList passes = {{PassKind::kReduce, 4, ReduceOp::kSum, GroupAxis::kNone, 0, true},
+                           {PassKind::kMap, 0, ReduceOp::kSum, GroupAxis::kNone, 0, true}};
+  EXPECT_EQ(StepsIn(passes, JobOf({10, 100}), {0, 1000, 0, 2}), "0rank 0reduce 0end-reduce 1rank 1map");
+  EXPECT_EQ(StepsIn(RowsThenMap(3, true), JobOf({10, 100}), {0, 1000, 0, 1}), "0rank 0sum 0send 0store");
+  const MergeJob many = JobOf({1000, 1000}, 5);
+  Work work;
+  work.job = &many;
+  work.n_elems = many.n_elems;
+  work.last_read = 2;
+  uint64_t ranked_end = 0, end = 0, n_ranked = 0;
+  for (const PartStep& step : StepsOf(work, passes)) {
+    if (step.step == DeviceStep::kRank) {
+      EXPECT_EQ(step.elems.first % 1000, 0u);
+      EXPECT_EQ(step.elems.n % 1000, 0u);
+      EXPECT_LE(step.elems.n, MostRankedElems(many));
+      EXPECT_LE(step.elems.first, end);
+      ranked_end = step.elems.first + step.elems.n;
+      ++n_ranked;
+    } else if (step.step == DeviceStep::kMap || step.step == DeviceStep::kReduce) {
+      if (step.step == DeviceStep::kMap && step.elems.first == 0) end = 0;
+      EXPECT_EQ(step.elems.first, end);
+      EXPECT_EQ(step.elems.first % kReduceSegmentElems, 0u);
+      end += step.elems.n;
+      EXPECT_LE(end, ranked_end);
+    } else {
+      end = 0;
+    }
+  }
+  EXPECT_EQ(end, many.n_elems);
+  EXPECT_GT(n_ranked, 4u);
+}
+
+TEST(StepsEagerOnly, LargeTensorsAreMappedInSteps) {
+  constexpr uint64_t kMost = kStepMailBytes / 16 * kBlockElems;
+  EXPECT_EQ(StepsIn(kMapOnly, kMost, {0, kMost, 0, 1}), "0map");
+  EXPECT_EQ(StepsIn(kMapOnly, 2 * kMost + 1, {0, 2 * kMost + 1, 0, 1}), "0map 0map 0map");
+}
+
 TEST(StepsEagerOnly, BlocksOfThreads) {
   DevicePart part{};
   part.n_models = 3;
   part.n_values = 6;
+  part.row_elems = 1;
   part.n_elems = 1;
   EXPECT_EQ(BlocksOf(DeviceStep::kMap, part), 1u);
   EXPECT_EQ(BlocksOf(DeviceStep::kReduce, part), 1u);
-  EXPECT_EQ(BlocksOf(DeviceStep::kSelectWhole, part), 3u);
-  EXPECT_EQ(BlocksOf(DeviceStep::kFindTie, part), 3u);
+  EXPECT_EQ(BlocksOf(DeviceStep::kSelectWhole, part), 6u);
+  EXPECT_EQ(BlocksOf(DeviceStep::kFindTie, part), 6u);
   EXPECT_EQ(BlocksOf(DeviceStep::kEndReduce, part), 6u);
   part.n_elems = 2 * kSegmentElems;
   EXPECT_EQ(BlocksOf(DeviceStep::kMap, part), 2u);
@@ -89,6 +166,21 @@ TEST(StepsEagerOnly, BlocksOfThreads) {
   EXPECT_EQ(BlocksOf(DeviceStep::kReduce, part), 2 * kSegmentElems / kReduceSegmentElems);
   ++part.n_elems;
   EXPECT_EQ(BlocksOf(DeviceStep::kCountHigh, part), 3u);
+  part.row_elems = 8191;
+  part.n_elems = 10 * part.row_elems;
+  EXPECT_EQ(BlocksOf(DeviceStep::kRank, part), 30u);
+  part.axis = GroupAxis::kRows;
+  part.n_groups = 3;
+  part.blocks_per_group = 2;
+  part.n_group_values = 1;
+  EXPECT_EQ(BlocksOf(DeviceStep::kSumGroups, part), 2u);
+  EXPECT_EQ(BlocksOf(DeviceStep::kSendGroups, part), 1u);
+  part.axis = GroupAxis::kColumns;
+  part.n_columns = 257;
+  part.n_groups = 257;
+  EXPECT_EQ(BlocksOf(DeviceStep::kSumGroups, part), 2u);
+  EXPECT_EQ(BlocksOf(DeviceStep::kSendGroups, part), 8u);
+  EXPECT_EQ(BlocksOf(DeviceStep::kStoreGroups, part), 2u);
 }
 
 TEST(StateLayoutEagerOnly, CountersOnlyWhereTheyAreUsed) {

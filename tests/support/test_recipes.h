@@ -23,7 +23,7 @@ struct MeanSum : PlainFunctor {
   static constexpr GroupAxis kGroups = kAxis;
   static constexpr bool kDraws = true;
   uint32_t n_models;
-  void operator()(const At<float>& at, double* values) const {
+  GM_HD void operator()(const At<float>& at, double* values) const {
     values[0] = at.x[0];
     for (uint32_t m = 0; m < n_models; ++m)
       values[m + 1] = static_cast<double>(at.x[m + 1]) * (1 + at.draw[m] % 8) + at.group[0];
