@@ -170,6 +170,10 @@ std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
   text += fmt::format("disk     {} needed, {} free{}\n", FormatBytes(totals.disk_bytes),
                       FormatBytes(estimate.disk_free_bytes),
                       totals.disk_bytes > estimate.disk_free_bytes ? ": not enough" : "");
+  if (estimate.n_trim_passes > 0)
+    text += fmt::format("trim     thresholds of whole models first: up to {}, {} read\n",
+                        estimate.n_trim_passes == 1 ? "1 pass" : fmt::format("{} passes", estimate.n_trim_passes),
+                        FormatBytes(estimate.trim_bytes));
   if (!plan.stages.empty())
     text += fmt::format("scratch  {} at most, for {} between stages ({} in all)\n", FormatBytes(estimate.scratch_bytes),
                         Plural(totals.n_stage_tensors, "tensor"), FormatBytes(totals.stage_bytes));

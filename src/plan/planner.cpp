@@ -11,6 +11,7 @@
 #include "src/plan/documents.h"
 #include "src/plan/groups.h"
 #include "src/plan/items.h"
+#include "src/plan/model_trim.h"
 #include "src/plan/output_files.h"
 #include "src/plan/params.h"
 #include "src/plan/shards.h"
@@ -192,6 +193,7 @@ class DocumentPlanner {
       if (part_head.tied) head.tied = part_head.tied;
     }
     plan.items = MakeItems(config, inputs, groups, method, &findings);
+    CheckModelTrims(plan.items, inputs, options_.stages_are_kept, &findings);
     CheckNotEmpty(inputs, groups, &findings);
     CheckVocabularies(inputs, &findings);
     std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
@@ -215,6 +217,7 @@ class DocumentPlanner {
   const StageModel& Open(const ModelRef& reference) {
     const auto known = models_.find(reference.text);
     if (known != models_.end()) return known->second;
+    if (const auto failed = failed_.find(reference.text); failed != failed_.end()) throw failed->second;
     const auto document = std::find_if(recipe_.stages.begin(), recipe_.stages.end(),
                                        [&](const MergeConfig& stage) { return stage.name == reference.text; });
     if (document == recipe_.stages.end() || !under_way_.insert(reference.text).second) {
@@ -223,7 +226,13 @@ class DocumentPlanner {
                                           document == recipe_.stages.end() ? "does not exist" : "needs itself"),
                    .where = Where(recipe_, reference.at)});
     }
-    PlannedDocument planned = PlanDocument(*document, false);
+    PlannedDocument planned;
+    try {
+      planned = PlanDocument(*document, false);
+    } catch (const Error& error) {
+      failed_.emplace(reference.text, error);
+      throw;
+    }
     under_way_.erase(reference.text);
     StageModel model{static_cast<uint32_t>(stages_.size()), AsModel(planned)};
     stages_.push_back(std::move(planned));
@@ -234,6 +243,7 @@ class DocumentPlanner {
   const PlanOptions& options_;
   std::vector<PlannedDocument> stages_;  // each after those that it reads
   std::map<std::string, StageModel> models_;
+  std::map<std::string, Error> failed_;
   std::set<std::string> under_way_;
   std::vector<std::string> input_dirs_;
 };

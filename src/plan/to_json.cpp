@@ -129,6 +129,8 @@ Json EstimateJson(const RunEstimate& estimate) {
           {"streamed_tensors", estimate.n_streamed_tensors},
           {"bytes_read", estimate.bytes_read},
           {"bytes_read_again", estimate.bytes_read_again},
+          {"trim_passes", estimate.n_trim_passes},
+          {"trim_bytes", estimate.trim_bytes},
           {"disk_free_bytes", estimate.disk_free_bytes},
           {"scratch_bytes", estimate.scratch_bytes},
           {"device_memory_bytes", estimate.device_memory_bytes},
