@@ -67,6 +67,20 @@ TEST(MethodTable, Parameters) {
             "divisor_floor float = 0 [0, 1]; int8_mask bool = 0 ignored; ");
 }
 
+TEST(MethodTable, ParametersOfDirectionsAndChanges) {
+  const std::string weight = "weight float/model required [-1e+30, 1e+30]; ";
+  EXPECT_EQ(ParamsOf("nuslerp"), weight + "nuslerp_row_wise bool = 0; nuslerp_flatten bool = 1; ");
+  EXPECT_EQ(ParamsOf("multislerp"), weight + "normalize_weights bool = 1; eps float = 1e-08 [0, 1]; ");
+  EXPECT_EQ(ParamsOf("karcher"), "max_iter int = 10 [0, 10000]; tol float = 1e-05 [0, 1]; ");
+  EXPECT_EQ(ParamsOf("model_stock"),
+            "filter_wise bool = 0; norm_floor float = 0 [0, 1e+30]; singular choice = error; clamp_t bool = 0; ");
+  EXPECT_EQ(ParamsOf("nearswap"), "t float required [-1e+30, 1e+30]; ");
+  EXPECT_EQ(ParamsOf("arcee_fusion"), "iqr_factor float = 1.5 [-1e+06, 1e+06]; ");
+  EXPECT_EQ(ParamsOf("ram"), "epsilon float = 1e-05 [0, 1]; ");
+  EXPECT_EQ(ParamsOf("ramplus_tl"),
+            "r float = 0.1 [-1e+30, 1e+30]; alpha float = 0.2 [0, 1e+30]; epsilon float = 1e-05 [0, 1]; ");
+}
+
 TEST(MethodTable, Inputs) {
   const auto inputs = [](std::string_view method) {
     const MethodInfo& info = *FindMethod(method)->info;
@@ -81,6 +95,16 @@ TEST(MethodTable, Inputs) {
   for (const char* method : {"task_arithmetic", "ties", "dare_linear", "dare_ties", "breadcrumbs", "breadcrumbs_ties",
                              "della", "della_linear", "sce"})
     EXPECT_EQ(inputs(method), "base and 1 to 64") << method;
+  EXPECT_EQ(inputs("nuslerp"), "perhaps a base and 2 to 2");
+  EXPECT_EQ(inputs("multislerp"), "perhaps a base and 1 to 64");
+  EXPECT_EQ(inputs("karcher"), "1 to 15");
+  EXPECT_EQ(inputs("model_stock"), "base and 2 to 15");
+  for (const char* method : {"nearswap", "arcee_fusion"}) EXPECT_EQ(inputs(method), "base and 1 to 1") << method;
+  for (const char* method : {"ram", "ramplus_tl"}) EXPECT_EQ(inputs(method), "base and 1 to 64") << method;
+  std::set<std::string_view> copying;
+  for (const MethodRow& row : Methods())
+    if (row.info->copies_lone_input) copying.insert(row.info->name);
+  EXPECT_EQ(copying, (std::set<std::string_view>{"arcee_fusion", "nuslerp", "slerp"}));
 }
 
 TEST(MethodTable, IsSortedAndFound) {
