@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whole recipes through both command lines, on the tiny models of tests/models: gradients, filters, slices, levels of
+"""Whole recipes through both programs, on the tiny models of tests/models: gradients, filters, slices, stages, levels of
 parameters. mergekit runs in this process."""
 import json
 import pathlib
@@ -27,6 +27,7 @@ class Recipe:
     dtype: str = "float32"  # of mergekit's arithmetic
     ours: dict = field(default_factory=dict)
     limit: int = 1          # ulp of float32, where nothing cancels
+    stages: list = field(default_factory=list)  # recipes with a name, which come before
 
 
 def _source(model, first, last, **parameters):
@@ -79,6 +80,16 @@ def all_recipes():
                  {"preset": "mergekit"}, limit=2)
 
 
+    soup = {"name": "soup", "merge_method": "linear",
+            "models": [_model(GERMAN, weight=0.5), _model(PYTHON, weight=0.5)]}
+    task = {"name": "task", "merge_method": "task_arithmetic", "base_model": BASE,
+            "models": [_model("soup", weight=0.75), _model(KJV, weight=[0.25, 0.5])]}
+    yield Recipe("three stages, as mergekit-multi: linear, task_arithmetic on it, ties of both",
+                 {"merge_method": "ties", "base_model": BASE,
+                  "models": [_model("task", weight=1.0, density=0.5), _model("soup", weight=0.5, density=0.25)]},
+                 stages=[soup, task])
+
+
 @dataclass
 class Outcome:
     name: str
@@ -90,17 +101,25 @@ class Outcome:
 
 
 def _run_mergekit(recipe, out):
-    configuration = MergeConfiguration.model_validate({**recipe.keys, "dtype": recipe.dtype})
-    with stable_sorts():
-        run_merge(configuration, str(out), MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True))
+    """One stage after the other; a later one finds an earlier one's output where its name stands."""
+    for stage in [*recipe.stages, recipe.keys]:
+        text = json.dumps({**stage, "dtype": recipe.dtype})
+        for earlier in recipe.stages:
+            name = earlier["name"]
+            text = text.replace(f'"model": "{name}"', f'"model": "{out}-{name}"')
+        configuration = MergeConfiguration.model_validate(json.loads(text))
+        place = f"{out}-{stage['name']}" if "name" in stage else str(out)
+        with stable_sorts():
+            run_merge(configuration, place, MergeOptions(copy_tokenizer=False, write_model_card=False, quiet=True))
 
 
 def compare(gpumerge, recipe):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         keys = {**recipe.keys, "dtype": "float32", "parameters": {**recipe.keys.get("parameters", {}), **recipe.ours}}
-        (folder / "recipe.json").write_text(json.dumps(keys), encoding="utf-8")
-        gpumerge.run("--config", folder / "recipe.json", "--out", folder / "ours")
+        documents = [{**stage, "dtype": "float32"} for stage in recipe.stages] + [keys]
+        (folder / "recipe.yaml").write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")
+        gpumerge.run("--config", folder / "recipe.yaml", "--out", folder / "ours")
         _run_mergekit(recipe, folder / "theirs")
         ours, theirs = (gm_safetensors.read_model_headers(folder / name) for name in ("ours", "theirs"))
         result = Outcome(recipe.name, len(ours), 0, 0, 0, [])
