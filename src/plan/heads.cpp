@@ -114,7 +114,9 @@ HeadPlan PlanHead(const MergeConfig& config, const InputSet& inputs, PlanFinding
     any_tied |= head.kind == HeadKind::kTied || head.kind == HeadKind::kAssumedTied || head.flag == true;
     const bool is_settled = has_head && config.missing != MissingPolicy::kError;
     if (head.kind == HeadKind::kMissing && !is_settled) ReportMissing(model, findings);
-    if (head.kind == HeadKind::kTied || head.kind == HeadKind::kAssumedTied) plan.tied_models.push_back(head.model);
+    // One without a head that was reported is not reported again as a missing tensor.
+    const bool stands_in = head.kind == HeadKind::kTied || head.kind == HeadKind::kAssumedTied;
+    if (stands_in || (head.kind == HeadKind::kMissing && !is_settled)) plan.tied_models.push_back(head.model);
     if (head.kind == HeadKind::kOwn && head.flag == true) {
       WarnTied(model,
                fmt::format("\"{}\" says that its embeddings are tied, yet it stores a head \"{}\"", model.reference,

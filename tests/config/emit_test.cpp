@@ -61,8 +61,9 @@ bool Same(const MergeConfig& a, const MergeConfig& b) {
          std::equal(a.models.begin(), a.models.end(), b.models.begin(), b.models.end(), same_model) &&
          std::equal(a.slices.begin(), a.slices.end(), b.slices.begin(), b.slices.end(), same_slice) &&
          a.dtype == b.dtype && a.out_dtype == b.out_dtype && Same(a.tokenizer_source, b.tokenizer_source) &&
-         a.tokenizer_from_base == b.tokenizer_from_base && a.seed == b.seed &&
-         a.shard_size_bytes == b.shard_size_bytes && a.layer_pattern == b.layer_pattern;
+         a.tokenizer_from_base == b.tokenizer_from_base && a.seed == b.seed && a.chat_template == b.chat_template &&
+         a.missing == b.missing && a.overflow == b.overflow && a.shard_size_bytes == b.shard_size_bytes &&
+         a.layer_pattern == b.layer_pattern;
 }
 
 TEST(EmitConfig, IsCanonical) {
@@ -271,6 +272,10 @@ MergeConfig ArbitraryConfig() {
     config.dtype = *rc::gen::element(DType::kBF16, DType::kF16, DType::kF32, DType::kF64);
   if (*rc::gen::arbitrary<bool>()) config.out_dtype = DType::kF8E5M2;
   if (*rc::gen::arbitrary<bool>()) config.tokenizer_source = ArbitraryModel(200);
+  if (*rc::gen::arbitrary<bool>())
+    config.chat_template = "{{ x }}" + std::to_string(*rc::gen::inRange(0, 9)) + "\n\t\"{# #}";
+  config.missing = *rc::gen::element(MissingPolicy::kError, MissingPolicy::kPresent, MissingPolicy::kBase);
+  config.overflow = *rc::gen::element(OverflowPolicy::kError, OverflowPolicy::kSaturate, OverflowPolicy::kInf);
   config.seed = *rc::gen::arbitrary<uint64_t>();
   if (*rc::gen::arbitrary<bool>()) config.shard_size_bytes = *rc::gen::inRange<uint64_t>(1, uint64_t{1} << 60);
   if (*rc::gen::arbitrary<bool>()) config.layer_pattern = ArbitraryText();

@@ -103,14 +103,6 @@ TEST_F(MatchTest, VocabulariesOfDifferentSizes) {
   EXPECT_THAT(problem.help, HasSubstr("2 tensors affected"));
 }
 
-TEST_F(MatchTest, AModelWithoutConfigIsRefused) {
-  Write("a", {});
-  Write("b", TinyTensors({}), "");
-  const Diagnostic problem = Problem(kLinearOfTwo);
-  EXPECT_EQ(Info(problem.code).code, "CFG-JSON");
-  EXPECT_EQ(problem.message, Expand("the model \"$D/b\" has no config.json"));
-}
-
 TEST_F(MatchTest, EveryModelsErrorsAreReportedTogether) {
   const std::vector<Diagnostic> problems = Problems(kLinearOfTwo);
   EXPECT_THAT(Codes(problems), ElementsAre("IN-MISSING", "IN-MISSING"));

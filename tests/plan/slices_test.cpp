@@ -121,34 +121,6 @@ slices:
   EXPECT_EQ(plan.models[plan.donor].reference, dir_ / "a");
 }
 
-TEST_F(SlicesTest, PerLayerListsAreRefusedWhenTheLayersChange) {
-  std::string config = TinyConfig({});
-  config.insert(
-      config.find("  \"model_type\""),
-      "  \"layer_types\": [\"full\", \"sliding\", \"full\", \"sliding\"],\n  \"eos_token_id\": [1, 2, 3, 4],\n");
-  WriteTextFile(dir_ / "a/config.json", config);
-  WriteTextFile(dir_ / "b/config.json", config);
-  const Diagnostic problem = Problem(kStack);
-  EXPECT_EQ(Info(problem.code).code, "CFG-LAYERLIST");
-  EXPECT_THAT(problem.message, HasSubstr("the slices change the layers: layer_types"));
-  EXPECT_EQ(problem.found, "4 layers, 6 in the output");
-
-  const std::string same_layers = R"(
-merge_method: passthrough
-slices:
-  - sources: [{model: $D/a, layer_range: [0, 2]}]
-  - sources: [{model: $D/b, layer_range: [2, 4]}]
-)";
-  EXPECT_EQ(TextFile(MakePlan(same_layers), "config.json"), config) << "every layer keeps its place";
-  const std::string shuffled = R"(
-merge_method: passthrough
-slices:
-  - sources: [{model: $D/a, layer_range: [1, 3]}]
-  - sources: [{model: $D/b, layer_range: [1, 3]}]
-)";
-  EXPECT_EQ(Info(Problem(shuffled).code).code, "CFG-LAYERLIST");
-}
-
 TEST_F(SlicesTest, AMissingTensorIsNamedAsInItsModel) {
   std::vector<TestTensor> tensors = TinyTensors({});
   std::erase_if(tensors, [](const TestTensor& tensor) { return tensor.name == "model.layers.3.mlp.up_proj.weight"; });
