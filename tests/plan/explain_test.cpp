@@ -68,13 +68,13 @@ write    632 B of tensors
 copy (integer tensor: all models must agree)
   model.ids                               [3]      I64 -> I64
 
-ties: weight 0.25 1, density 0.5 0.5, normalize true, rescale false, lambda 1; 2 passes: select map
+ties: weight 0.25 1, density 0.5 0.5, normalize true, rescale false, lambda 1, trim_scope tensor, tie_break lowest_index, sign sum, zero_sign plus, elect_on weighted, divide_by weights; 2 passes: select map
   model.embed_tokens.weight               [16, 8]  BF16 -> BF16
   model.layers.0.input_layernorm.weight   [8]      BF16 -> BF16
   model.layers.0.mlp.up_proj.weight       [12, 8]  BF16 -> BF16
   model.norm.weight                       [8]      BF16 -> BF16
 
-ties: weight 0.25 0.125, density 0.5 0.5, normalize true, rescale false, lambda 1; 2 passes: select map
+ties: weight 0.25 0.125, density 0.5 0.5, normalize true, rescale false, lambda 1, trim_scope tensor, tie_break lowest_index, sign sum, zero_sign plus, elect_on weighted, divide_by weights; 2 passes: select map
   model.layers.0.self_attn.q_proj.weight  [8, 8]   BF16 -> BF16
 
 notes
