@@ -187,7 +187,7 @@ TEST_F(ModelTrimTest, AfterAStageOnlyWhenStagesAreKept) {
   EXPECT_THAT(problem.help, HasSubstr("--keep-stages"));
   PlanOptions options;
   options.output_dir = scratch / "out";
-  options.stages_are_kept = true;
+  options.overwrite = options.stages_are_kept = true;
   EXPECT_NO_THROW(PlanMerge(ParseConfig(Recipe(documents), "recipe.yaml", nullptr), options));
 }
 

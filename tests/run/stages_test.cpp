@@ -139,6 +139,7 @@ TEST_F(StagesTest, AnOverflowInAStageNamesTheTensor) {
   WriteModels(1);
   Documents documents = ThreeStages();
   documents[0].second.replace(documents[0].second.find("0.3"), 3, "3e9");
+  documents[0].second += "parameters: {normalize: false}\n";
   EXPECT_EQ(CodeOf([&] { Merge(Recipe(documents), Quick()); }), "NUM-OVERFLOW");
   EXPECT_FALSE(std::filesystem::exists(scratch / "out"));
 }
