@@ -27,8 +27,9 @@ struct NonFinite {
 };
 
 // What rounding to the output type cost, on the sampled elements (see SampleStride): sums over the elements of
-// (rounded - exact)^2 and (exact - first input)^2, exact being the fp32 result. Elements with a result that is not finite
-// count as 0. The sums of each block of kBlockElems are made one element after the other, then added block after block.
+// (rounded - exact)^2 and (exact - first input)^2, exact being the fp32 result. Elements with a result that is not
+// finite count as 0. The sums of each block of kBlockElems are made one element after the other, then added block after
+// block.
 struct RoundingLoss {
   double error_squares = 0, change_squares = 0;
 };

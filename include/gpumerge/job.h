@@ -111,7 +111,7 @@ struct DataProblem {
 };
 
 struct MergeJob {
-  uint32_t method = 0;           // row in Methods()
+  uint32_t method = 0;    // row in Methods()
   bool has_base = false;  // inputs[0] is the base: always with BaseUse::kRequired, perhaps with BaseUse::kOptional
   std::vector<JobInput> inputs;  // the base first if has_base, then the models in config order
   DType out_dtype = DType::kF32;
