@@ -19,6 +19,8 @@
 #include "src/run/run_on.h"
 #include "src/run/scratch.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -88,6 +90,24 @@ void AddModelTrims(const Plan& plan, RunEstimate* estimate) {
   estimate->bytes_read_again += estimate->trim_bytes;
 }
 
+// Says that the recipe's `overflow:` had something to do.
+std::optional<Diagnostic> OverflowWarning(const Plan& plan, const std::vector<ItemResult>& results) {
+  uint64_t n_values = 0, n_tensors = 0;
+  std::string first;
+  for (size_t i = 0; i < plan.items.size(); ++i) {
+    if (results[i].n_overflowed == 0) continue;
+    if (n_tensors++ == 0) first = plan.items[i].name;
+    n_values += results[i].n_overflowed;
+  }
+  if (n_tensors == 0) return std::nullopt;
+  return Diagnostic{.code = ErrorCode::kNumOverflow,
+                    .message = fmt::format("{} of {} were too large for the output's type, the first of them in \"{}\"",
+                                           n_values == 1 ? "1 value" : fmt::format("{} values", n_values),
+                                           n_tensors == 1 ? "1 tensor" : fmt::format("{} tensors", n_tensors),
+                                           EscapeForTerminal(first)),
+                    .help = "the recipe's `overflow:` allows it; gpumerge_report.json counts them for every tensor"};
+}
+
 // The plan has all that its jobs need.
 RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   const bool had_gpu = devices.backends[0]->Info().keeps();
@@ -138,6 +158,8 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
   const RoundingLoss loss = TotalLoss(plan, result.items);
   stats.rounding_loss = RoundingShare(loss);
   if (std::optional<Diagnostic> warning = RoundingWarning(loss)) stats.warnings.push_back(std::move(*warning));
+  if (std::optional<Diagnostic> warning = OverflowWarning(plan, result.items))
+    stats.warnings.push_back(std::move(*warning));
   for (size_t i = 0; i < plan.items.size(); ++i) {
     const PlanItem& item = plan.items[i];
     if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;

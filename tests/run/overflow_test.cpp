@@ -88,6 +88,9 @@ TEST_F(OverflowMerge, SaturatesOrBecomesInfinite) {
 TEST_F(OverflowMerge, TheReportCountsThem) {
   const auto files = Merge(Recipe("out_dtype: float16\noverflow: saturate\n"), Quick());
   EXPECT_THAT(files.at("gpumerge_report.json"), HasSubstr("\"saturated\":2"));
+  const RunStats stats = RunMerge(MakePlan(Recipe("out_dtype: float16\noverflow: inf\n"), "out"), Quick());
+  ASSERT_EQ(stats.warnings.size(), 1u);
+  EXPECT_THAT(stats.warnings[0].message, HasSubstr("2 values of 1 tensor were too large for the output's type"));
   RunOptions checked = Quick();
   checked.selfcheck_percent = 100;
   EXPECT_EQ(Merge(Recipe("out_dtype: float16\noverflow: saturate\n"), checked), files);
