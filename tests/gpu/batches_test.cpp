@@ -33,6 +33,7 @@ TestJob RescaledJob(uint64_t n, uint32_t variant) {
   for (size_t p = 0; p < info.params.size(); ++p) {
     if (info.params[p].name == "rescale") test.job.params[p].values = {Choice("ties", "rescale", "l2")};
     if (info.params[p].name == "density") test.job.params[p].values = {0, 0.4, 0.6};
+    if (info.params[p].name == "trim_scope") test.job.params[p].values = {Choice("ties", "trim_scope", "tensor")};
   }
   return test;
 }

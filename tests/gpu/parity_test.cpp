@@ -42,8 +42,11 @@ std::string NameOf(const ::testing::TestParamInfo<uint32_t>& info) {
 }
 const auto kEveryMethod = ::testing::Range(0u, static_cast<uint32_t>(Methods().size()));
 
+// Counters of two selections for each of many models.
+constexpr GpuMemory kRoomy{.kept_bytes = 64 << 20};
+
 TEST(GpuParity, EveryPairOfSettings) {
-  GpuBackend gpu;
+  GpuBackend gpu(kRoomy);
   const std::vector<size_t> factors = {Methods().size(), kInputTypes.size(), kOutputTypes.size(),
                                        kSizes.size(),    kModels.size(),     kRuns.size(),
                                        kVariants};
@@ -76,7 +79,7 @@ TEST_P(GpuEveryMethod, InParts) {
 }
 
 TEST_P(GpuEveryMethod, EveryPairOfSettingsEagerOnly) {
-  GpuBackend gpu;
+  GpuBackend gpu(kRoomy);
   const std::vector<size_t> factors = {kInputTypes.size(), kOutputTypes.size(), kSizes.size(),
                                        kModels.size(),     kRuns.size(),        kVariants};
   for (const std::vector<size_t>& row : Pairwise(factors))
