@@ -78,7 +78,7 @@ std::string SummaryText(const ModelSummary& summary) {
   };
   line("found",
        EscapeForTerminal(files.location.how.empty() ? files.location.directory : files.location.how, kMaxPathBytes));
-  if (!files.config_json) line("config", "no config.json (merging needs one)");
+  if (!files.config_json) line("config", "no config.json (it merges into weights alone)");
   if (!summary.model_type.empty()) line("type", EscapeForTerminal(summary.model_type));
   line("size", fmt::format("{} parameters in {}, {}", summary.n_params, Plural(files.tensors.size(), "tensor"),
                            FormatBytes(summary.tensor_bytes)));

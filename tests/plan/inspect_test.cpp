@@ -48,7 +48,7 @@ TEST_F(InspectTest, ADirectoryAsJson) {
 TEST_F(InspectTest, ASingleFileWithoutConfig) {
   Write("a", TinyTensors({.n_layers = 2}), "");
   const std::string text = InspectModel(dir_ / "a/model.safetensors", "", false);
-  EXPECT_THAT(text, HasSubstr("no config.json (merging needs one)"));
+  EXPECT_THAT(text, HasSubstr("no config.json (it merges into weights alone)"));
   EXPECT_THAT(text, HasSubstr("layers     2 in model.layers."));
 }
 
