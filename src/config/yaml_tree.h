@@ -44,8 +44,8 @@ inline constexpr size_t kMaxRecipeBytes = 1 << 20;
 inline constexpr size_t kMaxYamlNodes = 100'000;
 inline constexpr size_t kMaxYamlDepth = 16;
 
-// The documents in `text`, those that are not empty if there is one. Duplicate keys, tags and merge keys are added to findings
-// (and left out of the tree); what cannot be read at all ends in findings.Fail.
+// The documents in `text`, those that are not empty if there is one. Duplicate keys, tags and merge keys are added to
+// findings (and left out of the tree); what cannot be read at all ends in findings.Fail.
 std::vector<YamlNode> ReadYaml(std::string_view text, Findings& findings);
 
 // The part of ReadYaml before any YAML is parsed: size, encoding, control characters. Returns text without its BOM.
