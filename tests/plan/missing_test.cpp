@@ -4,6 +4,8 @@
 // `missing:`: tensors that some models lack, and what is said of each.
 #include "tests/plan/plan_fixture.h"
 
+#include <fmt/format.h>
+
 namespace gpumerge::test {
 namespace {
 
