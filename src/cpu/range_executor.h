@@ -112,15 +112,24 @@ class RangeExecutor {
     const uint32_t stride = static_cast<uint32_t>(SampleStride(job_.n_elems));
     float* rounded = reinterpret_cast<float*>(tiles_.keys());
     LoadSamples(job_.out_dtype, output, n, stride, rounded);
-    RoundingLoss& loss = c_.block_losses[first / kBlockElems];
-    if (first % kBlockElems == 0) loss = {};
-    for (uint32_t j = 0; j < n; j += stride, ++rounded) {
-      if ((Bits(*rounded) & kMagnitudeMask) >= kInfinityBits) continue;
-      const double exact = tiles_.results()[j];
-      const double error = *rounded - exact, change = exact - tiles_.value(0, j);
-      loss.error_squares += error * error;
-      loss.change_squares += change * change;
+    const float* y = tiles_.results();
+    double errors[kTileElems], changes[kTileElems];  // squares
+    const uint32_t n_samples = (n + stride - 1) / stride;
+    for (uint32_t s = 0; s < n_samples; ++s) {
+      const bool finite = (Bits(rounded[s]) & kMagnitudeMask) < kInfinityBits;
+      const double exact = y[s * stride];
+      const double error = finite ? rounded[s] - exact : 0;
+      const double change = finite ? exact - tiles_.value(0, s * stride) : 0;
+      errors[s] = error * error;
+      changes[s] = change * change;
     }
+    RoundingLoss loss;  // of the block so far
+    if (first % kBlockElems != 0) loss = c_.block_losses[first / kBlockElems];
+    for (uint32_t s = 0; s < n_samples; ++s) {
+      loss.error_squares += errors[s];
+      loss.change_squares += changes[s];
+    }
+    c_.block_losses[first / kBlockElems] = loss;
   }
 
   // The rare path: which inputs of this tile are not finite, and where the result overflowed all the same.
