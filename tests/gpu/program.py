@@ -55,6 +55,12 @@ class GpuProgramTest(CliTest):
             self.assertEqual(made, expected)
             self.assertIn("model.safetensors", made)
 
+    def enough(self, config, vram):
+        """vram, or the least that the example can do with, where that is more."""
+        tried = self.run_emulated("--config", config, "--out", f"enough-{self.made}", "--device", "cuda", "--vram", vram)
+        least = re.search(r"error\[DEV-MEMORY\](?s:.)*at least (\d+) bytes", tried.stderr)
+        return least[1] if least else vram
+
     def launches(self):
         """Kernel -> launches, of the last merge with GPUEMU_STATS=1."""
         lines = self.stderr[self.stderr.index("gpuemu statistics"):].splitlines()[2:]
