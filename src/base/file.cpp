@@ -4,6 +4,8 @@
 // pread/pwrite loops and their errors.
 #include "src/base/file.h"
 
+#include "src/base/system_calls.h"
+
 #include "gpumerge/error.h"
 
 #include <fmt/format.h>
@@ -13,7 +15,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace gpumerge {
 namespace {
@@ -43,7 +44,7 @@ constexpr size_t kMaxCallBytes = size_t{1} << 30;
 }  // namespace
 
 void UniqueFd::Reset(int fd) noexcept {
-  if (fd_ >= 0) ::close(fd_);
+  if (fd_ >= 0) Sys().Close(fd_);
   fd_ = fd;
 }
 
@@ -60,7 +61,7 @@ void ReadFully(int fd, uint64_t offset_bytes, void* data, size_t size_bytes, con
   while (done_bytes < size_bytes) {
     const uint64_t at = offset_bytes + done_bytes;
     const ssize_t n =
-        ::pread(fd, to + done_bytes, std::min(size_bytes - done_bytes, kMaxCallBytes), static_cast<off_t>(at));
+        Sys().Pread(fd, to + done_bytes, std::min(size_bytes - done_bytes, kMaxCallBytes), static_cast<off_t>(at));
     if (n < 0) {
       if (errno == EINTR) continue;
       ThrowReadError(errno, at, path);
@@ -83,7 +84,7 @@ void WriteFully(int fd, uint64_t offset_bytes, const void* data, size_t size_byt
   while (done_bytes < size_bytes) {
     const uint64_t at = offset_bytes + done_bytes;
     const ssize_t n =
-        ::pwrite(fd, from + done_bytes, std::min(size_bytes - done_bytes, kMaxCallBytes), static_cast<off_t>(at));
+        Sys().Pwrite(fd, from + done_bytes, std::min(size_bytes - done_bytes, kMaxCallBytes), static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     // A write of nothing would loop for ever; the kernel only does it when it cannot go on.
     if (n <= 0) ThrowWriteError(fmt::format("cannot write the output at byte {}", at), n < 0 ? errno : EIO, path);
@@ -93,11 +94,11 @@ void WriteFully(int fd, uint64_t offset_bytes, const void* data, size_t size_byt
 
 void CloseWritten(UniqueFd fd, const std::string& path) {
   // EINTR is not retried: Linux has released the descriptor by then.
-  if (::close(fd.Release()) != 0 && errno != EINTR) ThrowWriteError("cannot finish writing the output", errno, path);
+  if (Sys().Close(fd.Release()) != 0 && errno != EINTR) ThrowWriteError("cannot finish writing the output", errno, path);
 }
 
 UniqueFd OpenRegular(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  UniqueFd fd(Sys().Open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0));
   if (!fd) {
     const int error_number = errno;
     const bool is_missing = error_number == ENOENT || error_number == ENOTDIR;
@@ -117,7 +118,7 @@ UniqueFd OpenRegular(const std::string& path) {
 
 uint64_t RegularFileSize(int fd, const std::string& path) {
   struct stat status {};
-  if (::fstat(fd, &status) != 0) ThrowReadError(errno, 0, path);
+  if (Sys().Fstat(fd, &status) != 0) ThrowReadError(errno, 0, path);
   if (S_ISREG(status.st_mode)) return static_cast<uint64_t>(status.st_size);
   const char* kind = S_ISDIR(status.st_mode)    ? "a directory"
                      : S_ISFIFO(status.st_mode) ? "a FIFO"
