@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <sys/stat.h>
 
 namespace gpumerge {
@@ -94,7 +95,8 @@ void WriteFully(int fd, uint64_t offset_bytes, const void* data, size_t size_byt
 
 void CloseWritten(UniqueFd fd, const std::string& path) {
   // EINTR is not retried: Linux has released the descriptor by then.
-  if (Sys().Close(fd.Release()) != 0 && errno != EINTR) ThrowWriteError("cannot finish writing the output", errno, path);
+  if (Sys().Close(fd.Release()) != 0 && errno != EINTR)
+    ThrowWriteError("cannot finish writing the output", errno, path);
 }
 
 UniqueFd OpenRegular(const std::string& path) {
@@ -151,6 +153,47 @@ std::string ReadSmallFile(int fd, const std::string& path, uint64_t max_bytes) {
   std::string contents(static_cast<size_t>(size_bytes), '\0');
   ReadFully(fd, 0, contents.data(), contents.size(), path);
   return contents;
+}
+
+bool PathExists(const std::string& path) {
+  struct stat status {};
+  return Sys().Stat(path.c_str(), &status) == 0;
+}
+
+bool IsDirectory(const std::string& path) {
+  struct stat status {};
+  return Sys().Stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool IsRegularFile(const std::string& path) {
+  struct stat status {};
+  return Sys().Stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+bool IsSymlink(const std::string& path) {
+  struct stat status {};
+  return Sys().Lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+std::string ResolvePath(const std::string& path) { return Sys().RealPath(path.c_str()); }
+
+std::string ResolveExistingPart(const std::string& absolute_path) {
+  namespace fs = std::filesystem;
+  fs::path existing = absolute_path, rest;
+  while (existing != existing.root_path()) {
+    const std::string resolved = ResolvePath(existing.string());
+    if (!resolved.empty()) return (rest.empty() ? fs::path(resolved) : resolved / rest).lexically_normal().string();
+    rest = rest.empty() ? existing.filename() : existing.filename() / rest;
+    existing = existing.parent_path();
+  }
+  return fs::path(absolute_path).lexically_normal().string();
+}
+
+std::optional<std::vector<std::string>> SortedNames(const std::string& directory) {
+  std::vector<std::string> names;
+  if (Sys().ReadDirectory(directory.c_str(), &names) != 0) return std::nullopt;
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace gpumerge

@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace gpumerge {
 
@@ -61,5 +63,18 @@ uint64_t RegularFileSize(int fd, const std::string& path);
 std::string ReadSmallFile(const std::string& path, uint64_t max_bytes);
 // The same for an open descriptor.
 std::string ReadSmallFile(int fd, const std::string& path, uint64_t max_bytes);
+
+// Following links; false also when the disk does not say.
+bool PathExists(const std::string& path);
+bool IsDirectory(const std::string& path);
+bool IsRegularFile(const std::string& path);
+// Not following a link at the end.
+bool IsSymlink(const std::string& path);
+// All links resolved; empty if the path does not exist.
+std::string ResolvePath(const std::string& path);
+// The same as far as the path exists, with the rest of it as it is written.
+std::string ResolveExistingPart(const std::string& absolute_path);
+// The names in a directory, sorted; nullopt and errno when it cannot be listed.
+std::optional<std::vector<std::string>> SortedNames(const std::string& directory);
 
 }  // namespace gpumerge

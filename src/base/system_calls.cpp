@@ -27,7 +27,7 @@ class Kernel final : public SystemCalls {
     const int root_fd = ::open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0) return -1;
     open_how how{};
-    how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+    how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     const auto fd = static_cast<int>(::syscall(SYS_openat2, root_fd, below, &how, sizeof how));
     const int error_number = errno;

@@ -5,23 +5,20 @@
 // are resolved by realpath and checked.
 #include "src/io/contained_open.h"
 
+#include "src/base/system_calls.h"
+
 #include "gpumerge/error.h"
 
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <memory>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace gpumerge {
 namespace {
 
 // O_NONBLOCK: a FIFO without a writer opens at once, and is refused as not regular.
-constexpr int kOpenFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+constexpr int kOpenFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
 [[noreturn]] void ThrowEscape(const std::string& root, const std::string& path, const std::string& target) {
   throw Error({.code = ErrorCode::kInSymlink,
@@ -32,22 +29,11 @@ constexpr int kOpenFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
                .help = "replace the link by the file, or name the directory that holds the files"});
 }
 
-// -1 and errno, as open().
-int OpenBeneath(const std::string& root, const std::string& path) {
-  const UniqueFd root_fd(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root_fd) return -1;
-  const std::string below = path.substr(root == "/" ? 1 : root.size() + 1);
-  open_how how{};
-  how.flags = static_cast<uint64_t>(kOpenFlags);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, root_fd.get(), below.c_str(), &how, sizeof how));
-}
-
 UniqueFd OpenResolved(const std::string& root, const std::string& path) {
   const std::string target = ResolvePath(path);
   if (target.empty()) return UniqueFd();
   if (!LiesBelow(target, root)) ThrowEscape(root, path, target);
-  return UniqueFd(::open(target.c_str(), kOpenFlags | O_NOFOLLOW));
+  return UniqueFd(Sys().Open(target.c_str(), kOpenFlags | O_NOFOLLOW, 0));
 }
 
 }  // namespace
@@ -57,14 +43,10 @@ bool LiesBelow(std::string_view path, std::string_view root) {
   return path.size() > root.size() && path.starts_with(root) && path[root.size()] == '/';
 }
 
-std::string ResolvePath(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-  return resolved ? resolved.get() : "";
-}
-
 UniqueFd OpenContained(const std::string& root, const std::string& path) {
   if (!LiesBelow(path, root) || path == root) ThrowEscape(root, path, path);
-  UniqueFd fd(OpenBeneath(root, path));
+  const std::string below = path.substr(root == "/" ? 1 : root.size() + 1);
+  UniqueFd fd(Sys().OpenBeneath(root.c_str(), below.c_str(), kOpenFlags));
   // EXDEV: the walk left root, perhaps only on its way (an absolute link). The others: no openat2 here.
   const bool asks_again = errno == EXDEV || errno == ENOSYS || errno == EPERM || errno == EAGAIN;
   if (!fd && asks_again) fd = OpenResolved(root, path);

@@ -20,7 +20,4 @@ UniqueFd OpenContained(const std::string& root, const std::string& path);
 // Whether the absolute path lies below root or is root, as text.
 bool LiesBelow(std::string_view path, std::string_view root);
 
-// The absolute path with all links resolved; "" when it does not exist.
-std::string ResolvePath(const std::string& path);
-
 }  // namespace gpumerge

@@ -17,7 +17,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <pwd.h>
-#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -93,18 +92,17 @@ void CheckRevision(const std::string& revision, const std::string& where) {
 
 // Paths of the files or directories below `directory`, relative to it, sorted.
 std::vector<std::string> NamesBelow(const fs::path& directory, bool wants_directories) {
-  std::vector<std::string> names;
-  std::error_code error;
-  if (wants_directories) {
-    for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-      if (std::error_code ignored; it->is_directory(ignored)) names.push_back(it->path().filename());
-  } else {
-    for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-      if (std::error_code ignored; it->is_regular_file(ignored))
-        names.push_back(it->path().lexically_relative(directory));
+  std::vector<std::string> found;
+  for (const std::string& name : SortedNames(directory.string()).value_or(std::vector<std::string>{})) {
+    const std::string path = (directory / name).string();
+    if (IsDirectory(path) && wants_directories) found.push_back(name);
+    if (wants_directories) continue;
+    if (IsRegularFile(path)) found.push_back(name);
+    if (IsSymlink(path) || !IsDirectory(path)) continue;
+    for (const std::string& below : NamesBelow(directory / name, false)) found.push_back(name + "/" + below);
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 // The commit that refs/<revision> holds; "" when there is none.
@@ -135,9 +133,8 @@ std::string ListCached(const fs::path& repo) {
 
 [[noreturn]] void ThrowMiss(const fs::path& repo, std::string_view id, const std::string& revision, std::string reason,
                             const std::string& where) {
-  std::error_code error;
   const size_t n_unfinished = CountUnfinishedDownloads(repo);
-  std::string found = fs::is_directory(repo, error) ? ListCached(repo) : "this model is not in the cache";
+  std::string found = IsDirectory(repo.string()) ? ListCached(repo) : "this model is not in the cache";
   if (n_unfinished != 0) found += fmt::format("; {} unfinished downloads (*.incomplete)", n_unfinished);
   throw Error(
       {.code = ErrorCode::kHubMiss,
@@ -189,12 +186,11 @@ HubSnapshot FindInHubCache(const std::string& root, std::string_view id, const s
   CheckRevision(wanted, where);
   const size_t slash = id.find('/');
   const fs::path repo = fs::path(root) / fmt::format("models--{}--{}", id.substr(0, slash), id.substr(slash + 1));
-  std::error_code error;
-  if (!fs::is_directory(repo, error)) ThrowMiss(repo, id, wanted, "not in the Hugging Face cache", where);
+  if (!IsDirectory(repo.string())) ThrowMiss(repo, id, wanted, "not in the Hugging Face cache", where);
   const std::string commit = IsCommit(wanted) ? wanted : ReadRef(repo, wanted);
   if (commit.empty()) ThrowMiss(repo, id, wanted, "the cache has no such revision", where);
   const fs::path snapshot = repo / "snapshots" / commit;
-  if (!fs::is_directory(snapshot, error))
+  if (!IsDirectory(snapshot.string()))
     ThrowMiss(repo, id, wanted, fmt::format("the cache has no snapshot {}", commit), where);
   return {.directory = snapshot, .repo = repo, .commit = commit};
 }

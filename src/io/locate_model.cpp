@@ -4,6 +4,7 @@
 // From a model reference to a place on disk. What exists is local; else only org/name[@revision] can be a hub model,
 // and anything else is a missing path. Nothing is guessed, and nothing is downloaded.
 #include "src/base/file.h"
+#include "src/base/system_calls.h"
 #include "src/base/text.h"
 #include "src/io/contained_open.h"
 #include "src/io/hub_cache.h"
@@ -54,15 +55,10 @@ Parts SplitReference(const ModelRef& reference, const std::string& where) {
 // Whether the path exists (following links). Throws when the disk does not say.
 bool Exists(const std::string& path, const std::string& where) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) == 0) return true;
+  if (Sys().Stat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return false;
   Fail(ErrorCode::kInIo, fmt::format("cannot look at the model: {}", ErrnoText(errno)), where, EscapeForTerminal(path),
        {}, {});
-}
-
-bool IsDirectory(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 // The last component of the directory as the user gave it; of the resolved one where that is empty, "." or "..".

@@ -4,6 +4,7 @@
 // Lists a directory once and sorts the names by their endings.
 #include "src/io/model_directory.h"
 
+#include "src/base/file.h"
 #include "src/base/text.h"
 #include "src/io/contained_open.h"
 
@@ -12,14 +13,11 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <filesystem>
+#include <cerrno>
 #include <string_view>
-#include <system_error>
 
 namespace gpumerge {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kIndex = "model.safetensors.index.json";
@@ -38,21 +36,15 @@ bool EndsWithAny(std::string_view name, const std::array<std::string_view, N>& e
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
-std::vector<std::string> SortedNames(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-    names.push_back(it->path().filename());
-  if (error) {
-    throw Error({.code = ErrorCode::kInIo,
-                 .message = fmt::format("cannot list the model's directory: {}", error.message()),
-                 .where = directory,
-                 .found = {},
-                 .expected = {},
-                 .help = {}});
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+std::vector<std::string> NamesIn(const std::string& directory) {
+  std::optional<std::vector<std::string>> names = SortedNames(directory);
+  if (names) return std::move(*names);
+  throw Error({.code = ErrorCode::kInIo,
+               .message = fmt::format("cannot list the model's directory: {}", ErrnoText(errno)),
+               .where = directory,
+               .found = {},
+               .expected = {},
+               .help = {}});
 }
 
 // The exact spelling wins over others.
@@ -62,11 +54,9 @@ void Choose(const std::string& name, std::string_view exact, std::optional<std::
 
 void AddSideFile(const std::string& directory, const std::string& root, const std::string& name, ModelDirectory* to) {
   const std::string path = directory + "/" + name;
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (status.type() == fs::file_type::directory) return;
+  if (IsDirectory(path)) return;
   const std::string target = ResolvePath(path);
-  if (status.type() == fs::file_type::regular && !target.empty() && LiesBelow(target, root)) {
+  if (IsRegularFile(path) && !target.empty() && LiesBelow(target, root)) {
     to->side_files.push_back(name);
     return;
   }
@@ -84,7 +74,7 @@ void AddSideFile(const std::string& directory, const std::string& root, const st
 
 ModelDirectory ListModelDirectory(const std::string& directory, const std::string& containment_root) {
   ModelDirectory listing;
-  for (const std::string& name : SortedNames(directory)) {
+  for (const std::string& name : NamesIn(directory)) {
     const std::string lower = LowerCase(name);
     if (lower == kSingleFile)
       Choose(name, kSingleFile, &listing.single_file);

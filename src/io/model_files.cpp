@@ -131,8 +131,7 @@ void CompareWithIndex(const std::string& single_path, const std::string& index_p
 std::optional<std::string> FindRawFile(const ModelLocation& location, const ModelDirectory& listing) {
   if (listing.single_file || listing.index || listing.other_weights.size() != 1) return std::nullopt;
   const std::string& name = listing.other_weights.front();
-  std::error_code error;
-  const bool has_config = std::filesystem::exists(location.directory + "/config.json", error);
+  const bool has_config = PathExists(location.directory + "/config.json");
   const bool is_shard = name.find("-of-") != std::string::npos;
   return has_config || is_shard || name.starts_with("adapter") ? std::nullopt : std::optional(name);
 }
@@ -165,7 +164,7 @@ void AddSurroundings(ModelFiles* model) {
   const UniqueFd fd = OpenContained(location.containment_root, config_path);
   if (fd)
     model->config_json = ReadSmallFile(fd.get(), config_path, kMaxConfigBytes);
-  else if (std::error_code error; std::filesystem::is_symlink(config_path, error))
+  else if (IsSymlink(config_path))
     FailIncomplete(location, "config.json is a link to a file that does not exist", {}, "finish the download");
 }
 

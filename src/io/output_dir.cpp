@@ -5,6 +5,7 @@
 #include "src/io/output_dir.h"
 
 #include "src/base/file.h"
+#include "src/base/system_calls.h"
 #include "src/io/output_files.h"
 #include "src/io/output_target.h"
 
@@ -17,7 +18,6 @@
 #include <filesystem>
 #include <mutex>
 #include <optional>
-#include <unistd.h>
 #include <utility>
 
 namespace gpumerge {
@@ -56,7 +56,7 @@ class MadeDirectories {
   explicit MadeDirectories(const std::string& path) : made_(MakeDirectories(path)) {}
   ~MadeDirectories() {
     if (keep_) return;
-    for (auto at = made_.rbegin(); at != made_.rend() && ::rmdir(at->c_str()) == 0;) ++at;
+    for (auto at = made_.rbegin(); at != made_.rend() && Sys().Rmdir(at->c_str()) == 0;) ++at;
   }
   MadeDirectories(const MadeDirectories&) = delete;
   MadeDirectories& operator=(const MadeDirectories&) = delete;
@@ -74,8 +74,11 @@ class StagingDirectory {
  public:
   explicit StagingDirectory(std::string path) : path_(std::move(path)) { MakeDirectory(path_); }
   ~StagingDirectory() {
-    std::error_code ignored;
-    if (!is_released_) fs::remove_all(path_, ignored);
+    if (is_released_) return;
+    try {
+      RemoveTree(path_);
+    } catch (const Error&) {  // the next run removes it
+    }
   }
   StagingDirectory(const StagingDirectory&) = delete;
   StagingDirectory& operator=(const StagingDirectory&) = delete;
@@ -104,8 +107,7 @@ struct OutputDir::State {
 
   // What a killed run left: safe to remove because this run holds the lock.
   void RemoveLeftovers() {
-    std::error_code ignored;
-    if (!lock.is_held() && fs::exists(fs::symlink_status(places.staging, ignored))) {
+    if (!lock.is_held() && (PathExists(places.staging) || IsSymlink(places.staging))) {
       throw Error({.code = ErrorCode::kOutLocked,
                    .message = "another run may be writing this output: its staging directory exists",
                    .where = places.staging,
@@ -116,7 +118,7 @@ struct OutputDir::State {
     RemoveTree(places.staging);
     if (places.in_place) return;
     // A kill between the two renames of ReplaceByRenames.
-    if (fs::exists(places.old, ignored) && !fs::exists(places.target, ignored)) MoveAll({{places.old, places.target}});
+    if (PathExists(places.old) && !PathExists(places.target)) MoveAll({{places.old, places.target}});
     RemoveTree(places.old);
   }
 
@@ -265,8 +267,7 @@ void OutputDir::State::PublishInPlace() {
   std::vector<std::pair<std::string, std::string>> moves;
   const std::vector<std::string> entries = OutputEntries(places);
   if (!entries.empty()) CheckOutputTarget(places.target, overwrite);
-  std::error_code ignored;
-  if (!entries.empty() && !fs::exists(places.old, ignored)) MakeDirectory(places.old);
+  if (!entries.empty() && !PathExists(places.old)) MakeDirectory(places.old);
   for (const std::string& name : entries) moves.emplace_back(Join(places.target, name), Join(places.old, name));
   const auto is_last = [&](const auto& move) { return fs::path(move.first).filename() == kLast; };
   // The report stays while anything else does: without it, what a kill leaves could not be overwritten.

@@ -4,6 +4,8 @@
 // System calls with their errors.
 #include "src/io/output_files.h"
 
+#include "src/base/system_calls.h"
+
 #include "gpumerge/error.h"
 
 #include <fmt/format.h>
@@ -34,7 +36,7 @@ namespace {
 }
 
 UniqueFd Open(const std::string& path, int flags, std::string_view what) {
-  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, 0666));
+  UniqueFd fd(Sys().Open(path.c_str(), flags | O_NOFOLLOW, 0666));
   if (!fd) ThrowOutput(what, errno, path);
   return fd;
 }
@@ -53,7 +55,7 @@ std::string DescribeThisRun() {
 
 [[noreturn]] void ThrowLocked(int fd, const std::string& path) {
   std::array<char, 512> holder{};
-  const ssize_t size = ::pread(fd, holder.data(), holder.size(), 0);
+  const ssize_t size = Sys().Pread(fd, holder.data(), holder.size(), 0);
   std::string text(holder.data(), size > 0 ? static_cast<size_t>(size) : 0);
   text.erase(std::min(text.find('\n'), text.size()));
   throw Error({.code = ErrorCode::kOutLocked,
@@ -64,11 +66,23 @@ std::string DescribeThisRun() {
                .help = "wait for it to end or stop it; the lock ends with that process"});
 }
 
+// False and errno when something is left.
+bool RemoveBelow(const std::string& path) {
+  struct stat status {};
+  if (Sys().Lstat(path.c_str(), &status) != 0) return errno == ENOENT || errno == ENOTDIR;
+  if (!S_ISDIR(status.st_mode)) return Sys().Unlink(path.c_str()) == 0 || errno == ENOENT;
+  std::vector<std::string> names;
+  if (Sys().ReadDirectory(path.c_str(), &names) != 0) return false;
+  for (const std::string& name : names)
+    if (!RemoveBelow(path + "/" + name)) return false;
+  return Sys().Rmdir(path.c_str()) == 0 || errno == ENOENT;
+}
+
 // The lock file may have been removed, by the run that ended, between our open and our flock.
 bool IsStillNamed(int fd, const std::string& path) {
   struct stat ours {
   }, named{};
-  return ::fstat(fd, &ours) == 0 && ::lstat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
+  return Sys().Fstat(fd, &ours) == 0 && Sys().Lstat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
          ours.st_ino == named.st_ino;
 }
 
@@ -85,7 +99,7 @@ void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
   // Not posix_fallocate: where the file system cannot reserve, the C library would write to every block instead.
   int status = 0;
   do {
-    status = ::fallocate(fd, 0, 0, static_cast<off_t>(size_bytes));
+    status = Sys().Fallocate(fd, 0, 0, static_cast<off_t>(size_bytes));
   } while (status != 0 && errno == EINTR);
   if (status == 0) return;
   if (errno == ENOSPC || errno == EDQUOT) {
@@ -97,35 +111,34 @@ void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
                  .help = "free some space, or write to another disk with --out"});
   }
   if (errno != EOPNOTSUPP && errno != ENOSYS) ThrowOutput("cannot reserve the output's space", errno, path);
-  if (::ftruncate(fd, static_cast<off_t>(size_bytes)) != 0) ThrowOutput("cannot set the output's size", errno, path);
+  if (Sys().Ftruncate(fd, static_cast<off_t>(size_bytes)) != 0)
+    ThrowOutput("cannot set the output's size", errno, path);
 }
 
 void SyncFile(int fd, const std::string& path) {
   // Never retried: after a failed fsync the kernel may call lost pages clean.
-  if (::fsync(fd) != 0) ThrowOutput("cannot make the output durable", errno, path);
+  if (Sys().Fsync(fd) != 0) ThrowOutput("cannot make the output durable", errno, path);
 }
 
 void SyncDirectory(const std::string& path) {
   const UniqueFd fd = Open(path, O_RDONLY | O_DIRECTORY, "cannot open the directory to make it durable");
   // Some network file systems have no fsync for directories, and nothing better to offer.
-  if (::fsync(fd.get()) != 0 && errno != EINVAL) ThrowOutput("cannot make the directory durable", errno, path);
+  if (Sys().Fsync(fd.get()) != 0 && errno != EINVAL) ThrowOutput("cannot make the directory durable", errno, path);
 }
 
 void MakeDirectory(const std::string& path) {
-  if (::mkdir(path.c_str(), 0777) != 0) ThrowOutput("cannot create the output directory", errno, path);
+  if (Sys().Mkdir(path.c_str(), 0777) != 0) ThrowOutput("cannot create the output directory", errno, path);
 }
 
 std::vector<std::string> MakeDirectories(const std::string& path) {
   std::vector<std::string> missing;
-  std::error_code ignored;
-  for (std::filesystem::path at = path; !std::filesystem::exists(at, ignored); at = at.parent_path())
-    missing.push_back(at.string());
+  for (std::filesystem::path at = path; !PathExists(at.string()); at = at.parent_path()) missing.push_back(at.string());
   std::reverse(missing.begin(), missing.end());
   for (size_t i = 0; i < missing.size(); ++i) {
     try {
       MakeDirectory(missing[i]);
     } catch (...) {
-      while (i-- > 0) ::rmdir(missing[i].c_str());
+      while (i-- > 0) Sys().Rmdir(missing[i].c_str());
       throw;
     }
   }
@@ -133,30 +146,28 @@ std::vector<std::string> MakeDirectories(const std::string& path) {
 }
 
 void RemoveTree(const std::string& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) ThrowOutput("cannot remove", error.value(), path);
+  if (!RemoveBelow(path)) ThrowOutput("cannot remove", errno, path);
 }
 
 bool RenameDirectory(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) == 0) return true;
+  if (Sys().Rename(from.c_str(), to.c_str(), 0) == 0) return true;
   if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return false;
   ThrowOutput("cannot give the output its name", errno, to);
 }
 
 bool ExchangeNames(const std::string& a, const std::string& b) {
-  if (::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
+  if (Sys().Rename(a.c_str(), b.c_str(), RENAME_EXCHANGE) == 0) return true;
   if (errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP) return false;
   ThrowOutput("cannot replace the old output", errno, b);
 }
 
 void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
   for (size_t i = 0; i < moves.size(); ++i) {
-    if (::rename(moves[i].first.c_str(), moves[i].second.c_str()) == 0) continue;
+    if (Sys().Rename(moves[i].first.c_str(), moves[i].second.c_str(), 0) == 0) continue;
     const int error_number = errno;
     const std::string& path = moves[i].second;
     while (i-- > 0) {
-      if (::rename(moves[i].second.c_str(), moves[i].first.c_str()) != 0)
+      if (Sys().Rename(moves[i].second.c_str(), moves[i].first.c_str(), 0) != 0)
         ThrowOutput("cannot undo a half-published output", errno, moves[i].second);
     }
     ThrowOutput("cannot move the output into place", error_number, path);
@@ -166,7 +177,7 @@ void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
 OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
   do {
     fd_ = Open(path_, O_RDWR | O_CREAT, "cannot create the output's lock file");
-    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (Sys().Flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) ThrowLocked(fd_.get(), path_);
       if (errno == ENOSYS || errno == ENOLCK || errno == EOPNOTSUPP) return;
       ThrowOutput("cannot lock the output", errno, path_);
@@ -175,12 +186,12 @@ OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
   is_held_ = true;
   // Only for the message that another run shows: a full disk must not fail here.
   const std::string text = DescribeThisRun();
-  if (::ftruncate(fd_.get(), 0) == 0 && ::pwrite(fd_.get(), text.data(), text.size(), 0) < 0) return;
+  if (Sys().Ftruncate(fd_.get(), 0) == 0 && Sys().Pwrite(fd_.get(), text.data(), text.size(), 0) < 0) return;
 }
 
 OutputLock::~OutputLock() {
   // Removed while it is held: whoever opened it before finds that it has lost its name and starts again.
-  ::unlink(path_.c_str());
+  Sys().Unlink(path_.c_str());
 }
 
 }  // namespace gpumerge

@@ -6,6 +6,7 @@
 #include "src/io/output_target.h"
 
 #include "src/base/file.h"
+#include "src/base/system_calls.h"
 #include "src/io/output_dir.h"
 
 #include "gpumerge/error.h"
@@ -47,7 +48,7 @@ using DirectoryId = std::pair<dev_t, ino_t>;
 
 std::optional<DirectoryId> Identify(const fs::path& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  if (Sys().Stat(path.c_str(), &status) != 0) return std::nullopt;
   return DirectoryId{status.st_dev, status.st_ino};
 }
 
@@ -65,9 +66,8 @@ bool Contains(const std::vector<DirectoryId>& ids, const std::optional<Directory
 }
 
 bool IsMountPoint(const std::string& path) {
-  struct statx status {};
-  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status) != 0) return false;
-  if (status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) return status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+  if (!PathExists(path)) return false;
+  if (const int is_root = Sys().IsMountRoot(path.c_str()); is_root >= 0) return is_root == 1;
   const auto own = Identify(path), parent = Identify(fs::path(path).parent_path());
   return own && parent && own->first != parent->first;
 }
@@ -78,8 +78,7 @@ bool IsWorkingDirectory(const std::string& path) {
 }
 
 fs::path NearestExisting(fs::path path) {
-  std::error_code ignored;
-  while (!fs::exists(path, ignored) && path != path.parent_path()) path = path.parent_path();
+  while (!PathExists(path.string()) && path != path.parent_path()) path = path.parent_path();
   return path;
 }
 
@@ -106,8 +105,8 @@ void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>&
   std::error_code error;
   const fs::path working = fs::current_path(error);
   const bool has_working = !error && Contains(IdentifyWithParents(working), target);
-  const fs::path home_path = home == nullptr ? fs::path() : fs::weakly_canonical(home, error);
-  const bool has_home = !home_path.empty() && !error && Contains(IdentifyWithParents(home_path), target);
+  const std::string home_path = home == nullptr ? std::string() : ResolvePath(home);
+  const bool has_home = !home_path.empty() && Contains(IdentifyWithParents(home_path), target);
   const bool has_git = std::binary_search(entries.begin(), entries.end(), ".git");
   if (!has_working && !has_home && !has_git) return CheckIsMergeOutput(places, entries);
   Throw(ErrorCode::kOutExists,
@@ -122,7 +121,7 @@ void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>&
 OutputPlaces FindOutputPlaces(const std::string& target) {
   std::error_code error;
   fs::path resolved = fs::absolute(target, error);
-  if (!error) resolved = fs::weakly_canonical(resolved, error);
+  if (!error) resolved = ResolveExistingPart(resolved.string());
   if (error || target.empty()) ThrowLook(target, target.empty() ? ENOENT : error.value());
   if (!resolved.has_filename()) resolved = resolved.parent_path();
   if (!resolved.has_filename()) Throw(ErrorCode::kOutExists, "the root directory cannot be an output", target, {});
@@ -140,14 +139,10 @@ OutputPlaces FindOutputPlaces(const std::string& target) {
 }
 
 std::vector<std::string> EntryNames(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  fs::directory_iterator at(directory, error);
-  if (error == std::errc::no_such_file_or_directory) return names;
-  for (; !error && at != fs::directory_iterator(); at.increment(error)) names.push_back(at->path().filename().string());
-  if (error) ThrowLook(directory, error.value());
-  std::sort(names.begin(), names.end());
-  return names;
+  std::optional<std::vector<std::string>> names = SortedNames(directory);
+  if (names) return std::move(*names);
+  if (errno != ENOENT) ThrowLook(directory, errno);
+  return {};
 }
 
 std::vector<std::string> OutputEntries(const OutputPlaces& places) {
@@ -161,12 +156,11 @@ void CheckOutputTarget(const std::string& target, bool overwrite) {
   const OutputPlaces places = FindOutputPlaces(target);
   const fs::path nearest = NearestExisting(places.target);
   struct stat status {};
-  if (::lstat(places.target.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
+  if (Sys().Lstat(places.target.c_str(), &status) == 0 && !S_ISDIR(status.st_mode))
     Throw(ErrorCode::kOutExists, "the output exists and is not a directory", places.target, "choose another --out");
-  std::error_code ignored;
-  if (!fs::is_directory(nearest, ignored)) ThrowLook(nearest.string(), ENOTDIR);
+  if (!IsDirectory(nearest.string())) ThrowLook(nearest.string(), ENOTDIR);
   const fs::path written = nearest == places.target ? fs::path(places.parent) : nearest;
-  if (::access(written.c_str(), W_OK | X_OK) != 0)
+  if (Sys().Access(written.c_str(), W_OK | X_OK) != 0)
     Throw(ErrorCode::kOutIo, fmt::format("cannot write the output here: {}", ErrnoText(errno)), written.string(),
           "choose another --out");
 
@@ -188,9 +182,9 @@ void CheckOutputApart(const std::string& target, const std::vector<std::string>&
   const auto output = Identify(places.target);
   std::vector<Diagnostic> problems;
   for (const std::string& dir : input_dirs) {
-    std::error_code error;
-    const fs::path input_path = fs::canonical(dir, error);
-    if (error) Throw(ErrorCode::kInMissing, fmt::format("cannot look at the input: {}", error.message()), dir, {});
+    const fs::path input_path = ResolvePath(dir);
+    if (input_path.empty())
+      Throw(ErrorCode::kInMissing, fmt::format("cannot look at the input: {}", ErrnoText(errno)), dir, {});
     const auto input = Identify(input_path);
     const bool is_inside = Contains(output_chain, input);
     const bool contains = Contains(IdentifyWithParents(input_path), output);
@@ -210,7 +204,7 @@ uint64_t FreeDiskBytes(const std::string& target) {
   const OutputPlaces places = FindOutputPlaces(target);
   const std::string nearest = NearestExisting(places.parent).string();
   struct statvfs status {};
-  if (::statvfs(nearest.c_str(), &status) != 0) ThrowLook(nearest, errno);
+  if (Sys().Statvfs(nearest.c_str(), &status) != 0) ThrowLook(nearest, errno);
   return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
 }
 

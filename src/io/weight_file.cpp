@@ -4,6 +4,7 @@
 // Two small reads per file: the length, then the header.
 #include "src/io/weight_file.h"
 
+#include "src/base/system_calls.h"
 #include "src/io/safetensors_layout.h"
 
 #include "gpumerge/error.h"
@@ -40,13 +41,13 @@ FileIdentity IdentityOf(const struct stat& status) {
 
 std::optional<FileIdentity> IdentifyFile(const std::string& path) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return std::nullopt;
+  if (Sys().Stat(path.c_str(), &status) != 0) return std::nullopt;
   return IdentityOf(status);
 }
 
 FileIdentity IdentifyOpenFile(int fd, const std::string& path) {
   struct stat status {};
-  if (::fstat(fd, &status) == 0) return IdentityOf(status);
+  if (Sys().Fstat(fd, &status) == 0) return IdentityOf(status);
   throw Error({.code = ErrorCode::kInIo,
                .message = "cannot look at the input: " + ErrnoText(errno),
                .where = path,

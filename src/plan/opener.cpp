@@ -4,17 +4,17 @@
 // Opening models. Two references to one place are one model. One without a config.json has an empty one.
 #include "src/plan/opener.h"
 
-#include <filesystem>
+#include "src/base/file.h"
+
 #include <utility>
 
 namespace gpumerge {
 namespace {
 
 std::string IdentityOf(const ModelLocation& location) {
-  std::error_code error;
   const std::string& place = location.weights_path.empty() ? location.directory : location.weights_path;
-  const std::filesystem::path canonical = std::filesystem::canonical(place, error);
-  return error ? place : canonical.string();
+  const std::string resolved = ResolvePath(place);
+  return resolved.empty() ? place : resolved;
 }
 
 JsonDocument ConfigOf(const ModelFiles& files, const std::string& reference) {

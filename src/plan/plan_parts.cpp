@@ -3,13 +3,13 @@
 //
 // What can be computed from a Plan alone: totals, parts, its hash.
 #include "src/base/hash.h"
+#include "src/base/system_calls.h"
 #include "src/plan/output_files.h"
 
 #include "gpumerge/plan.h"
 
 #include <algorithm>
 #include <bit>
-#include <filesystem>
 #include <string_view>
 
 namespace gpumerge {
@@ -102,9 +102,8 @@ PlanTotals Totals(const Plan& plan) {
   for (const PlanShard& shard : plan.shards) totals.disk_bytes += shard.size_bytes;
   for (const PlanTextFile& file : plan.text_files) totals.disk_bytes += file.contents.size();
   for (const PlanCopiedFile& file : plan.copied_files) {
-    std::error_code error;
-    const uintmax_t size_bytes = std::filesystem::file_size(file.source_path, error);
-    if (!error) totals.disk_bytes += size_bytes;
+    struct stat status {};
+    if (Sys().Stat(file.source_path.c_str(), &status) == 0) totals.disk_bytes += static_cast<uint64_t>(status.st_size);
   }
   return totals;
 }

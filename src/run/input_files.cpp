@@ -3,6 +3,8 @@
 //
 #include "src/run/input_files.h"
 
+#include "src/base/system_calls.h"
+
 #include "gpumerge/error.h"
 
 #include <sys/resource.h>
@@ -41,7 +43,7 @@ InputFiles::InputFiles(const Plan& plan, const Scratch* scratch) : plan_(plan), 
   for (const PlanFile& file : plan.files) {
     fds_.push_back(OpenRegular(file.path));
     struct stat now {};
-    if (fstat(fds_.back().get(), &now) != 0 || !IsSame(file, now)) throw Changed(file.path);
+    if (Sys().Fstat(fds_.back().get(), &now) != 0 || !IsSame(file, now)) throw Changed(file.path);
   }
 }
 
@@ -55,8 +57,8 @@ void InputFiles::CheckUnchanged() const {
     struct stat opened {
     }, named{};
     const PlanFile& file = plan_.files[i];
-    if (fstat(fds_[i].get(), &opened) != 0 || !IsSame(file, opened)) throw Changed(file.path);
-    if (stat(file.path.c_str(), &named) != 0 || !IsSame(file, named)) throw Changed(file.path);
+    if (Sys().Fstat(fds_[i].get(), &opened) != 0 || !IsSame(file, opened)) throw Changed(file.path);
+    if (Sys().Stat(file.path.c_str(), &named) != 0 || !IsSame(file, named)) throw Changed(file.path);
   }
 }
 

@@ -3,6 +3,7 @@
 //
 #include "src/run/scratch.h"
 
+#include "src/base/system_calls.h"
 #include "src/base/text.h"
 #include "src/io/output_dir.h"
 
@@ -10,7 +11,6 @@
 
 #include <cerrno>
 #include <fcntl.h>
-#include <unistd.h>
 
 namespace gpumerge {
 namespace {
@@ -19,10 +19,10 @@ constexpr uint64_t kPageBytes = 4096;
 
 // Some file systems have no files without a name; there it has one for a moment.
 UniqueFd OpenNameless(const std::string& directory, const std::string& path) {
-  UniqueFd fd(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  UniqueFd fd(Sys().Open(directory.c_str(), O_TMPFILE | O_RDWR, 0600));
   if (fd) return fd;
-  fd.Reset(open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd || unlink(path.c_str()) != 0)
+  fd.Reset(Sys().Open(path.c_str(), O_CREAT | O_TRUNC | O_NOFOLLOW | O_RDWR, 0600));
+  if (!fd || Sys().Unlink(path.c_str()) != 0)
     throw Error({.code = ErrorCode::kOutIo,
                  .message = "a scratch file cannot be made",
                  .where = path,
@@ -31,8 +31,8 @@ UniqueFd OpenNameless(const std::string& directory, const std::string& path) {
 }
 
 bool GiveBack(int fd, uint64_t begin, uint64_t end) {
-  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
-                   static_cast<off_t>(end - begin)) == 0;
+  return Sys().Fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                         static_cast<off_t>(end - begin)) == 0;
 }
 
 }  // namespace
