@@ -48,6 +48,7 @@ namespace gpumerge {
   X(kCfgDuplicateJson, "JSON-DUP", 5, "a JSON file has a key twice")                                        \
   X(kJsonSyntax, "JSON-SYNTAX", 5, "a JSON file is malformed")                                              \
   X(kInChanged, "IN-CHANGED", 5, "an input changed while it was read")                                      \
+  X(kInHash, "IN-HASH", 5, "an input does not have the checksum that is known of it")                       \
   X(kInIo, "IN-EIO", 5, "an input cannot be read")                                                          \
   X(kInNotRegular, "IN-NOTREG", 5, "an input is not a regular file")                                        \
   X(kInPickle, "PKL-OFF", 5, "a pickle checkpoint (.bin, .pt); convert it to safetensors first")            \
@@ -95,12 +96,14 @@ namespace gpumerge {
   X(kNumOverflow, "NUM-OVERFLOW", 7, "the merge overflowed the output type")                                \
   X(kNumRounding, "NUM-ROUNDING", 7, "rounding to the output type destroys much of the change (a warning)") \
   X(kNumSingular, "NUM-SINGULAR", 7, "a tensor's values are ones for which the method has no result")       \
+  X(kOutFsync, "OUT-FSYNC", 8, "the disk failed to make the output durable")                                \
   X(kOutIo, "OUT-IO", 8, "the output cannot be written")                                                    \
   X(kOutSpace, "OUT-SPACE", 8, "not enough disk space for the output")                                      \
   X(kOutVerify, "OUT-VERIFY", 8, "the written output does not verify")                                      \
   X(kOutExists, "OUT-EXISTS", 9, "the output exists; --overwrite replaces it")                              \
   X(kOutInInput, "OUT-IN-INPUT", 9, "the output and an input directory overlap")                            \
   X(kOutLocked, "OUT-LOCKED", 9, "another run writes this output")                                          \
+  X(kResMismatch, "RES-MISMATCH", 9, "an interrupted run's work is of another merge, or cannot be read")    \
   X(kDeviceUnavailable, "DEV-NONE", 10, "the device asked for cannot be used")                              \
   X(kDeviceBusy, "DEV-BUSY", 10, "the GPU is in use by another process exclusively, or prohibited")         \
   X(kDeviceDriver, "DEV-DRIVER", 10, "no NVIDIA driver, or one too old for this build")                     \

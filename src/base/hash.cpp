@@ -20,6 +20,8 @@ namespace gpumerge {
 
 uint64_t NameHash(std::string_view name) { return XXH64(name.data(), name.size(), 0); }
 
+uint64_t LineHash(std::string_view line) { return XXH3_64bits(line.data(), line.size()); }
+
 // XXH3_createState aligns to 64 bytes and keeps the layout private to the library.
 struct ContentHash::State {
   State() : xxh(XXH3_createState()) {

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hashes that outputs depend on or report: XXH64 of names, XXH3-128 of bytes. Kept here so that one place decides.
+// The hashes that outputs depend on or report: XXH64 of names, XXH3-64 of lines, XXH3-128 of bytes. Kept here so that one place decides.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,9 @@ namespace gpumerge {
 
 // XXH64, seed 0, of a tensor's name: keys the random draws (see the contract in README.md).
 uint64_t NameHash(std::string_view name);
+
+// XXH3-64, seed 0, of a line of text.
+uint64_t LineHash(std::string_view line);
 
 // Streaming XXH3-128, seed 0. Movable. Not thread-safe. Reset() reuses its memory.
 class ContentHash {

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The output directory: everything is written to a staging directory beside the target, and the target appears by one
-// rename when all of it is there. On any error the staging directory is removed and the target is as it was. Staging
-// that a killed run left behind is removed by the next run.
+// rename when all of it is there. Until then the target is as it was. Staging is removed on any error, unless it is to
+// be kept for the next run, which goes on from the journal in it.
 #pragma once
 
 #include "gpumerge/options.h"
@@ -28,33 +28,58 @@ void CheckOutputTarget(const std::string& target, bool overwrite);
 void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs);
 // Free bytes (for this user) of the file system that target will be on; looks at the nearest existing parent.
 uint64_t FreeDiskBytes(const std::string& target);
+// Bytes that an interrupted run's staging directory takes on the disk.
+uint64_t StagedBytes(const std::string& target);
+
+// What to do with the staging directory of an interrupted run.
+enum class Leftover : uint8_t { kDiscard, kKeep };
 
 class OutputDir {
  public:
-  // Takes the lock beside the target and makes the staging directory (and missing parents).
+  // Takes the lock beside the target and makes the staging directory (and missing parents). A staging directory with a
+  // journal that belongs to this user stays when it is to be kept; its owner may call has_journal() then.
   // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO).
-  OutputDir(const std::string& target, bool overwrite, Sync sync);
-  // Removes the staging directory unless Publish() returned. Releases the lock.
+  OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard);
+  // Removes the staging directory unless Publish() returned or it is kept. Releases the lock.
   ~OutputDir();
   OutputDir(const OutputDir&) = delete;
   OutputDir& operator=(const OutputDir&) = delete;
 
   const std::string& staging_path() const;
+  // Whether staging stays when this ends without having been published. At first: when it is an interrupted run's.
+  void KeepStaging(bool keep);
+
+  bool has_journal() const;
+  std::string ReadJournal() const;
+  // The whole journal, at once: the old one is there until the new one is durable.
+  void WriteJournal(const std::string& text);
+  // Appends, durably if asked. After an error the journal ends as before, or with a part of the text.
+  void AppendJournal(const std::string& text);
+  // Everything else is removed from staging, but the journal.
+  void RemoveAllBut(const std::vector<std::string>& file_names);
 
   // Creates a file of that size with its space reserved. Returns its handle for WriteAt. Throws Error(OUT-SPACE,
   // OUT-IO).
   int CreateSized(const std::string& file_name, uint64_t size_bytes);
+  // Goes on with one of an interrupted run: bytes_to_write are to be written, at least one.
+  int ReopenSized(const std::string& file_name, uint64_t size_bytes, uint64_t bytes_to_write);
   // Writes all of it; thread-safe for disjoint ranges. Each byte of the file must be written once: with the last one
-  // the file is synced (if asked) and closed. Throws Error(OUT-IO).
+  // the file is synced (if asked) and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
-  void WriteFile(const std::string& file_name, std::string_view contents);
-  // Throws Error(IN-*) when the source cannot be read.
-  void CopyFile(const std::string& file_name, const std::string& source_path);
+  // Makes durable (if asked) what WriteAt wrote; not while another thread writes. A file that cannot be made durable
+  // is removed. Throws Error(OUT-FSYNC).
+  void SyncSized();
 
-  // Renames staging to the target, exchanging it with an old one if overwrite, which is then deleted. Where a directory
-  // cannot be renamed (a mount point), its files are moved and config.json becomes visible last. Every sized file must
-  // be complete. Throws Error(OUT-IO, OUT-EXISTS).
+  void WriteFile(const std::string& file_name, std::string_view contents);
+  // Returns the XXH3-128 of what was copied. Throws Error(IN-*) when the source cannot be read.
+  std::string CopyFile(const std::string& file_name, const std::string& source_path);
+
+  // Removes the journal and renames staging to the target, exchanging it with an old one if overwrite, which is then
+  // deleted. Where a directory cannot be renamed (a mount point), its files are moved and config.json becomes visible
+  // last. Every sized file must be complete. Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS).
   void Publish();
+  // Whether the target is the new output, also when Publish() threw while it cleaned up.
+  bool is_published() const;
 
  private:
   struct State;

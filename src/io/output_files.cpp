@@ -25,9 +25,10 @@
 namespace gpumerge {
 namespace {
 
-[[noreturn]] void ThrowOutput(std::string_view what, int error_number, const std::string& path) {
+[[noreturn]] void ThrowOutput(std::string_view what, int error_number, const std::string& path,
+                              ErrorCode code = ErrorCode::kOutIo) {
   const bool is_full = error_number == ENOSPC || error_number == EDQUOT;
-  throw Error({.code = ErrorCode::kOutIo,
+  throw Error({.code = code,
                .message = fmt::format("{}: {}", what, ErrnoText(error_number)),
                .where = path,
                .found = {},
@@ -35,8 +36,22 @@ namespace {
                .help = is_full ? "free some space, or write to another disk with --out" : ""});
 }
 
+// A call that a signal interrupted has done nothing.
+template <class Call>
+int Uninterrupted(const Call& call) {
+  int status = 0;
+  do {
+    status = call();
+  } while (status < 0 && errno == EINTR);
+  return status;
+}
+
+int Rename(const std::string& from, const std::string& to, unsigned flags) {
+  return Uninterrupted([&] { return Sys().Rename(from.c_str(), to.c_str(), flags); });
+}
+
 UniqueFd Open(const std::string& path, int flags, std::string_view what) {
-  UniqueFd fd(Sys().Open(path.c_str(), flags | O_NOFOLLOW, 0666));
+  UniqueFd fd(Uninterrupted([&] { return Sys().Open(path.c_str(), flags | O_NOFOLLOW, 0666); }));
   if (!fd) ThrowOutput(what, errno, path);
   return fd;
 }
@@ -66,16 +81,20 @@ std::string DescribeThisRun() {
                .help = "wait for it to end or stop it; the lock ends with that process"});
 }
 
+// The directory is a mount point, or on another file system than its new place, or the file system cannot.
+bool CannotRename(int error_number) { return error_number == EXDEV || error_number == EBUSY || error_number == EINVAL; }
+
 // False and errno when something is left.
 bool RemoveBelow(const std::string& path) {
   struct stat status {};
   if (Sys().Lstat(path.c_str(), &status) != 0) return errno == ENOENT || errno == ENOTDIR;
-  if (!S_ISDIR(status.st_mode)) return Sys().Unlink(path.c_str()) == 0 || errno == ENOENT;
+  if (!S_ISDIR(status.st_mode))
+    return Uninterrupted([&] { return Sys().Unlink(path.c_str()); }) == 0 || errno == ENOENT;
   std::vector<std::string> names;
   if (Sys().ReadDirectory(path.c_str(), &names) != 0) return false;
   for (const std::string& name : names)
     if (!RemoveBelow(path + "/" + name)) return false;
-  return Sys().Rmdir(path.c_str()) == 0 || errno == ENOENT;
+  return Uninterrupted([&] { return Sys().Rmdir(path.c_str()); }) == 0 || errno == ENOENT;
 }
 
 // The lock file may have been removed, by the run that ended, between our open and our flock.
@@ -97,11 +116,8 @@ UniqueFd OpenForWriting(const std::string& path) { return Open(path, O_WRONLY, "
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
   if (size_bytes == 0) return;
   // Not posix_fallocate: where the file system cannot reserve, the C library would write to every block instead.
-  int status = 0;
-  do {
-    status = Sys().Fallocate(fd, 0, 0, static_cast<off_t>(size_bytes));
-  } while (status != 0 && errno == EINTR);
-  if (status == 0) return;
+  const auto size = static_cast<off_t>(size_bytes);
+  if (Uninterrupted([&] { return Sys().Fallocate(fd, 0, 0, size); }) == 0) return;
   if (errno == ENOSPC || errno == EDQUOT) {
     throw Error({.code = ErrorCode::kOutSpace,
                  .message = fmt::format("cannot reserve the output's space: {}", ErrnoText(errno)),
@@ -111,23 +127,26 @@ void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
                  .help = "free some space, or write to another disk with --out"});
   }
   if (errno != EOPNOTSUPP && errno != ENOSYS) ThrowOutput("cannot reserve the output's space", errno, path);
-  if (Sys().Ftruncate(fd, static_cast<off_t>(size_bytes)) != 0)
+  if (Uninterrupted([&] { return Sys().Ftruncate(fd, size); }) != 0)
     ThrowOutput("cannot set the output's size", errno, path);
 }
 
 void SyncFile(int fd, const std::string& path) {
-  // Never retried: after a failed fsync the kernel may call lost pages clean.
-  if (Sys().Fsync(fd) != 0) ThrowOutput("cannot make the output durable", errno, path);
+  // Never retried: after a failed sync the kernel may call lost pages clean. An interrupted one has not failed.
+  if (Uninterrupted([&] { return Sys().Fdatasync(fd); }) == 0) return;
+  ThrowOutput("cannot make the output durable", errno, path, ErrorCode::kOutFsync);
 }
 
 void SyncDirectory(const std::string& path) {
   const UniqueFd fd = Open(path, O_RDONLY | O_DIRECTORY, "cannot open the directory to make it durable");
   // Some network file systems have no fsync for directories, and nothing better to offer.
-  if (Sys().Fsync(fd.get()) != 0 && errno != EINVAL) ThrowOutput("cannot make the directory durable", errno, path);
+  if (Uninterrupted([&] { return Sys().Fsync(fd.get()); }) == 0 || errno == EINVAL) return;
+  ThrowOutput("cannot make the directory durable", errno, path, ErrorCode::kOutFsync);
 }
 
 void MakeDirectory(const std::string& path) {
-  if (Sys().Mkdir(path.c_str(), 0777) != 0) ThrowOutput("cannot create the output directory", errno, path);
+  if (Uninterrupted([&] { return Sys().Mkdir(path.c_str(), 0777); }) != 0)
+    ThrowOutput("cannot create the output directory", errno, path);
 }
 
 std::vector<std::string> MakeDirectories(const std::string& path) {
@@ -149,25 +168,38 @@ void RemoveTree(const std::string& path) {
   if (!RemoveBelow(path)) ThrowOutput("cannot remove", errno, path);
 }
 
-bool RenameDirectory(const std::string& from, const std::string& to) {
-  if (Sys().Rename(from.c_str(), to.c_str(), 0) == 0) return true;
-  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return false;
+Renamed RenameDirectory(const std::string& from, const std::string& to) {
+  if (Rename(from, to, RENAME_NOREPLACE) == 0) return Renamed::kDone;
+  // Without the flag an empty directory is replaced as well, and nothing else.
+  const bool asks_again = errno == EEXIST || errno == EINVAL || errno == ENOSYS;
+  if (asks_again && Rename(from, to, 0) == 0) return Renamed::kDone;
+  if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR) return Renamed::kExists;
+  if (CannotRename(errno)) return Renamed::kImpossible;
   ThrowOutput("cannot give the output its name", errno, to);
 }
 
-bool ExchangeNames(const std::string& a, const std::string& b) {
-  if (Sys().Rename(a.c_str(), b.c_str(), RENAME_EXCHANGE) == 0) return true;
-  if (errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP) return false;
+Renamed ExchangeNames(const std::string& a, const std::string& b) {
+  if (Rename(a, b, RENAME_EXCHANGE) == 0) return Renamed::kDone;
+  if (errno == ENOSYS || errno == EOPNOTSUPP || CannotRename(errno)) return Renamed::kImpossible;
   ThrowOutput("cannot replace the old output", errno, b);
+}
+
+void RenameFile(const std::string& from, const std::string& to) {
+  if (Rename(from, to, 0) != 0) ThrowOutput("cannot give an output file its name", errno, to);
+}
+
+void RemoveFile(const std::string& path) {
+  if (Uninterrupted([&] { return Sys().Unlink(path.c_str()); }) != 0 && errno != ENOENT)
+    ThrowOutput("cannot remove", errno, path);
 }
 
 void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
   for (size_t i = 0; i < moves.size(); ++i) {
-    if (Sys().Rename(moves[i].first.c_str(), moves[i].second.c_str(), 0) == 0) continue;
+    if (Rename(moves[i].first, moves[i].second, 0) == 0) continue;
     const int error_number = errno;
     const std::string& path = moves[i].second;
     while (i-- > 0) {
-      if (Sys().Rename(moves[i].second.c_str(), moves[i].first.c_str(), 0) != 0)
+      if (Rename(moves[i].second, moves[i].first, 0) != 0)
         ThrowOutput("cannot undo a half-published output", errno, moves[i].second);
     }
     ThrowOutput("cannot move the output into place", error_number, path);
@@ -177,7 +209,7 @@ void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
 OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
   do {
     fd_ = Open(path_, O_RDWR | O_CREAT, "cannot create the output's lock file");
-    if (Sys().Flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (Uninterrupted([&] { return Sys().Flock(fd_.get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno == EWOULDBLOCK) ThrowLocked(fd_.get(), path_);
       if (errno == ENOSYS || errno == ENOLCK || errno == EOPNOTSUPP) return;
       ThrowOutput("cannot lock the output", errno, path_);

@@ -20,6 +20,7 @@ UniqueFd OpenForWriting(const std::string& path);
 // Sets the size and reserves the space, so that a full disk shows now. Where the file system cannot reserve, only the
 // size is set. Throws Error(OUT-SPACE) when there is no room or quota.
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path);
+// Throw Error(OUT-FSYNC).
 void SyncFile(int fd, const std::string& path);
 void SyncDirectory(const std::string& path);
 void MakeDirectory(const std::string& path);
@@ -27,10 +28,18 @@ void MakeDirectory(const std::string& path);
 std::vector<std::string> MakeDirectories(const std::string& path);
 // Removes a file, link or tree (never following links); it need not exist.
 void RemoveTree(const std::string& path);
-// rename(2): a directory replaces only nothing or an empty directory. False: `to` is not empty or not a directory.
-bool RenameDirectory(const std::string& from, const std::string& to);
-// Swaps two names at once. False: the file system cannot.
-bool ExchangeNames(const std::string& a, const std::string& b);
+void RemoveFile(const std::string& path);  // it need not exist
+void RenameFile(const std::string& from, const std::string& to);
+
+enum class Renamed : uint8_t {
+  kDone,
+  kExists,      // `to` is a directory that is not empty, or no directory
+  kImpossible,  // for these directories or this file system
+};
+// A directory replaces only nothing or an empty directory.
+Renamed RenameDirectory(const std::string& from, const std::string& to);
+// Swaps two names at once.
+Renamed ExchangeNames(const std::string& a, const std::string& b);
 // Renames each pair's first to its second, in order; when one fails, those done are undone in reverse order.
 void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves);
 

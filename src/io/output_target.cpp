@@ -165,7 +165,8 @@ void CheckOutputTarget(const std::string& target, bool overwrite) {
           "choose another --out");
 
   const std::vector<std::string> entries = OutputEntries(places);
-  if (entries.empty()) return;
+  // A run that was killed while it published is finished first; then what is there is looked at again.
+  if (entries.empty() || PathExists(places.staging + "/" + kPublishingFile)) return;
   if (overwrite) return CheckMayReplace(places, entries);
   throw Error(
       {.code = ErrorCode::kOutExists,
@@ -198,6 +199,18 @@ void CheckOutputApart(const std::string& target, const std::vector<std::string>&
                         .help = "choose another --out"});
   }
   if (!problems.empty()) throw Error(std::move(problems));
+}
+
+uint64_t StagedBytes(const std::string& target) {
+  const OutputPlaces places = FindOutputPlaces(target);
+  constexpr uint64_t kBlockBytes = 512;
+  uint64_t bytes = 0;
+  for (const std::string& name : SortedNames(places.staging).value_or(std::vector<std::string>{})) {
+    struct stat status {};
+    if (Sys().Lstat((places.staging + "/" + name).c_str(), &status) == 0 && S_ISREG(status.st_mode))
+      bytes += static_cast<uint64_t>(status.st_blocks) * kBlockBytes;
+  }
+  return bytes;
 }
 
 uint64_t FreeDiskBytes(const std::string& target) {

@@ -9,6 +9,9 @@
 
 namespace gpumerge {
 
+// In the staging directory while its files are moved to the target one by one: their names.
+inline constexpr const char* kPublishingFile = "publishing.list";
+
 struct OutputPlaces {
   std::string target;   // absolute, links resolved; need not exist
   std::string parent;   // of staging and lock: what has to be durable after publishing
