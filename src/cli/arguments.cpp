@@ -84,7 +84,8 @@ void CheckFirstWord(const std::string& word, Problems* problems) {
   problems->push_back(UsageProblem(
       fmt::format("\"{}\" is neither a verb nor an existing recipe", word),
       meant.empty()
-          ? std::string("verbs: merge, plan, inspect, devices, methods, errors; a recipe is given as --config FILE")
+          ? std::string(
+                "verbs: merge, plan, inspect, verify, devices, methods, errors; a recipe is given as --config FILE")
           : fmt::format("did you mean `gpumerge {}`?", meant)));
 }
 
@@ -127,7 +128,7 @@ void PlaceTopic(const RawFlags& raw, Arguments* arguments, Problems* problems) {
                      fmt::format("usage: gpumerge {}", spec.usage)));
   if (!raw.positionals.empty())
     arguments->topic = raw.positionals.front();
-  else if (arguments->verb == Verb::kInspect)
+  else if (arguments->verb == Verb::kInspect || arguments->verb == Verb::kVerify)
     problems->push_back(UsageProblem("no model is given", fmt::format("usage: gpumerge {}", spec.usage)));
 }
 
@@ -151,6 +152,7 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   CheckGpuFlags(raw, arguments->run, problems);
   arguments->rates = Rates(raw, "rates", problems);
   arguments->measure = raw.Has("measure");
+  arguments->inputs = raw.Has("inputs");
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;

@@ -32,12 +32,13 @@ struct Arguments {
   Verb verb = Verb::kMerge;
   std::string answer;  // when not empty: print this (--help, --version) and do nothing else
   std::string recipe;  // merge, plan
-  std::string topic;   // inspect: the model; methods, errors: the name, may be empty
+  std::string topic;   // inspect, verify: the model; methods, errors: the name, may be empty
   PlanOptions plan;
   RunOptions run;
   RecipeOverrides overrides;
   StageRates rates;      // plan
   bool measure = false;  // devices
+  bool inputs = false;   // verify
   bool json = false;
   bool markdown = false;
   bool quiet = false;

@@ -33,6 +33,8 @@ int Dispatch(const std::vector<std::string>& words, Messages* messages) {
       return PlanCommand(arguments, messages);
     case Verb::kInspect:
       return InspectCommand(arguments, messages);
+    case Verb::kVerify:
+      return VerifyCommand(arguments, messages);
     case Verb::kDevices:
       return DevicesCommand(arguments);
     case Verb::kMethods:

@@ -12,6 +12,7 @@ namespace gpumerge::cli {
 int MergeCommand(const Arguments& arguments, Messages* messages);
 int PlanCommand(const Arguments& arguments, Messages* messages);
 int InspectCommand(const Arguments& arguments, Messages* messages);
+int VerifyCommand(const Arguments& arguments, Messages* messages);
 int DevicesCommand(const Arguments& arguments);
 int MethodsCommand(const Arguments& arguments);
 int ErrorsCommand(const Arguments& arguments);

@@ -10,7 +10,7 @@
 namespace gpumerge::cli {
 namespace {
 
-constexpr std::array<VerbSpec, 6> kVerbs{{
+constexpr std::array<VerbSpec, 7> kVerbs{{
     {Verb::kMerge, "merge", "--config RECIPE [--out DIR] [flags]     (or: gpumerge RECIPE [DIR])",
      "Merge models by a recipe. `merge` itself may be left out.",
      "  gpumerge --config configs/ties.yaml                 into ties-merged/\n"
@@ -28,6 +28,13 @@ constexpr std::array<VerbSpec, 6> kVerbs{{
      "  gpumerge inspect tests/models/base                  a directory\n"
      "  gpumerge inspect org/name@main                      the local Hugging Face cache\n"
      "  gpumerge inspect model.safetensors --json\n",
+     1},
+    {Verb::kVerify, "verify", "verify DIR [--inputs] [flags]",
+     "Check a merged model against its report: structure, config.json, and every tensor's hash.\nAny other model: its "
+     "structure.",
+     "  gpumerge verify merged                              also years later, on another machine\n"
+     "  gpumerge verify merged --inputs                     what the merge read, too; run it where the merge ran\n"
+     "  gpumerge verify org/name                            without a report: structure alone\n",
      1},
     {Verb::kDevices, "devices", "devices [flags]",
      "Say which GPUs there are, what the CPU can do, and which of them a merge would use.",
@@ -49,8 +56,11 @@ const std::vector<Verb> kMergeOnly{Verb::kMerge};
 const std::vector<Verb> kPlanOnly{Verb::kPlan};
 const std::vector<Verb> kDevicesOnly{Verb::kDevices};
 const std::vector<Verb> kListVerbs{Verb::kMethods, Verb::kErrors};
-const std::vector<Verb> kModelVerbs{Verb::kMerge, Verb::kPlan, Verb::kInspect};
-const std::vector<Verb> kEvery{Verb::kMerge,   Verb::kPlan,    Verb::kInspect,
+const std::vector<Verb> kModelVerbs{Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kVerify};
+const std::vector<Verb> kStrictVerbs{Verb::kMerge, Verb::kPlan, Verb::kVerify};
+const std::vector<Verb> kVerifyOnly{Verb::kVerify};
+const std::vector<Verb> kQuietVerbs{Verb::kMerge, Verb::kVerify};
+const std::vector<Verb> kEvery{Verb::kMerge,   Verb::kPlan,    Verb::kInspect, Verb::kVerify,
                                Verb::kDevices, Verb::kMethods, Verb::kErrors};
 
 constexpr std::string_view kRecipe = "Recipe and output";
@@ -69,7 +79,8 @@ const std::vector<FlagSpec> kFlags{
      "of a recipe of several documents: run them one by one and\nkeep what each named one writes, in DIR/NAME",
      kMergeOnly},
     {"dry-run", "n", "", kRecipe, "plan only: the same as `gpumerge plan`", kMergeOnly},
-    {"strict", "", "", kRecipe, "treat every warning as an error", kRunVerbs},
+    {"strict", "", "", kRecipe, "treat every warning as an error; nothing is published then", kStrictVerbs},
+    {"inputs", "", "", kRecipe, "also hash what the merge read, by the recipe and report in DIR", kVerifyOnly},
     {"cache-dir", "", "DIR", kRecipe,
      "Hugging Face cache to find org/name models in (default:\nHF_HUB_CACHE, HF_HOME/hub); nothing is downloaded",
      kModelVerbs},
@@ -105,9 +116,14 @@ const std::vector<FlagSpec> kFlags{
      kPlanOnly},
     {"measure", "", "", kMachine, "time copies between the host and each GPU, half a second", kDevicesOnly},
     {"sync", "", "full|none", kMachine, "none leaves flushing to disk to the system", kMergeOnly},
-    {"quiet", "q", "", kTalk, "only warnings and errors", kMergeOnly},
+    {"quiet", "q", "", kTalk, "only warnings and errors", kQuietVerbs},
     {"verbose", "v", "", kTalk, "also notes on how things were decided", kMergeOnly},
-    {"json", "", "", kTalk, "the result as JSON", {Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kDevices}},
+    {"json",
+     "",
+     "",
+     kTalk,
+     "the result as JSON",
+     {Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kVerify, Verb::kDevices}},
     {"markdown", "", "", kTalk, "the table that the README has", kListVerbs},
     {"stats", "", "FILE", kTalk, "write what the run measured, as JSON", kMergeOnly},
     {"log", "", "FILE", kTalk, "append every message to FILE, with the time", kMergeOnly},

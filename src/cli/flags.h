@@ -14,7 +14,7 @@
 
 namespace gpumerge::cli {
 
-enum class Verb : uint8_t { kMerge, kPlan, kInspect, kDevices, kMethods, kErrors };
+enum class Verb : uint8_t { kMerge, kPlan, kInspect, kVerify, kDevices, kMethods, kErrors };
 
 struct VerbSpec {
   Verb verb;

@@ -54,6 +54,24 @@ std::string DiagnosticAsJson(const Diagnostic& diagnostic, std::string_view seve
   return Dump(json, -1);
 }
 
+std::string VerifiedAsJson(const VerifyResult& result) {
+  Json warnings = Json::array();
+  for (const Diagnostic& warning : result.warnings) warnings.push_back(DiagnosticJson(warning));
+  Json json{{"directory", result.directory},
+            {"files", result.n_files},
+            {"tensors", result.n_tensors},
+            {"tensor_bytes", result.tensor_bytes}};
+  json["report"] = nullptr;
+  if (result.has_report)
+    json["report"] = {{"gpumerge", result.version}, {"method", result.method}, {"hashes_equal", result.n_hashed}};
+  json["inputs"] = nullptr;
+  if (result.n_input_models > 0)
+    json["inputs"] = {
+        {"models", result.n_input_models}, {"tensors", result.n_input_tensors}, {"tensor_bytes", result.input_bytes}};
+  json["warnings"] = std::move(warnings);
+  return Dump(json, 2) + "\n";
+}
+
 std::string MachineAsJson(const Machine& machine) {
   const GpuSurvey& survey = machine.survey;
   Json gpus = Json::array();

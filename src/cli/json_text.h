@@ -5,6 +5,7 @@
 #pragma once
 
 #include "src/cli/machine.h"
+#include "src/run/verify.h"
 
 #include "gpumerge/error.h"
 #include "gpumerge/merge.h"
@@ -18,7 +19,8 @@ namespace gpumerge::cli {
 std::string DiagnosticAsJson(const Diagnostic& diagnostic, std::string_view severity, int exit_status);
 // Indented, with a final line feed.
 std::string StatsAsJson(const RunStats& stats);
-// The same for `gpumerge devices`.
+// The same for `gpumerge verify` and `gpumerge devices`.
+std::string VerifiedAsJson(const VerifyResult& result);
 std::string MachineAsJson(const Machine& machine);
 
 }  // namespace gpumerge::cli

@@ -1,0 +1,65 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// `gpumerge verify`: a model that is there already, checked.
+#include "src/base/text.h"
+#include "src/cli/commands.h"
+#include "src/cli/json_text.h"
+#include "src/cli/progress.h"
+#include "src/cli/signals.h"
+#include "src/run/verify.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+namespace gpumerge::cli {
+namespace {
+
+constexpr size_t kMaxPathBytes = 4096;
+
+std::string Count(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+std::string ResultText(const VerifyResult& result) {
+  std::string text = fmt::format("verified {}\n", EscapeForTerminal(result.directory, kMaxPathBytes));
+  const auto line = [&](std::string_view label, const std::string& value) {
+    text += fmt::format("  {:<10} {}\n", label, value);
+  };
+  line("structure", fmt::format("whole: {} in {}, {}", Count(result.n_tensors, "tensor"), Count(result.n_files, "file"),
+                                FormatBytes(result.tensor_bytes)));
+  if (!result.has_report) {
+    line("report", "none: this is no output of gpumerge, so only its structure is known to be right");
+    return text;
+  }
+  line("report",
+       fmt::format("{} merge by gpumerge {}", EscapeForTerminal(result.method), EscapeForTerminal(result.version)));
+  line("hashes", fmt::format("{} equal to the report's", Count(result.n_hashed, "tensor")));
+  if (result.n_input_models > 0)
+    line("inputs", fmt::format("{} of {} equal to the report's, {}", Count(result.n_input_tensors, "tensor"),
+                               Count(result.n_input_models, "model"), FormatBytes(result.input_bytes)));
+  return text;
+}
+
+}  // namespace
+
+int VerifyCommand(const Arguments& arguments, Messages* messages) {
+  CatchStopSignals();
+  ProgressPrinter printer(messages);
+  VerifyOptions options;
+  options.hub_cache = arguments.plan.hub_cache;
+  options.strict = arguments.plan.strict;
+  options.inputs = arguments.inputs;
+  options.on_progress = [&](const Progress& progress) {
+    printer.Update(progress);
+    return StopSignal() == 0;
+  };
+  const VerifyResult result = VerifyModel(arguments.topic, options);
+  messages->EndRedraw();
+  for (const Diagnostic& warning : result.warnings) messages->Warning(warning);
+  if (!arguments.quiet) PrintResult(arguments.json ? VerifiedAsJson(result) : ResultText(result));
+  return 0;
+}
+
+}  // namespace gpumerge::cli

@@ -1,0 +1,153 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// One pass over the text's events; what is of no use here, such as parameters, is passed over.
+#include "src/io/merge_report.h"
+
+#include "src/base/text.h"
+#include "src/io/strict_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_set>
+
+namespace gpumerge {
+namespace {
+
+constexpr size_t kHashDigits = 32;
+
+bool IsHash(std::string_view text) {
+  return text.size() == kHashDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+class Reader {
+ public:
+  explicit Reader(const std::string& file) : file_(file) {}
+
+  void Take(const JsonEvent& event) {
+    switch (event.kind) {
+      case JsonKind::kKey:
+        key_ = event.text;
+        return;
+      case JsonKind::kBeginObject:
+      case JsonKind::kBeginArray:
+        return Enter(event.kind == JsonKind::kBeginArray);
+      case JsonKind::kEndObject:
+      case JsonKind::kEndArray:
+        path_.resize(outer_.back().path_bytes);
+        outer_.pop_back();
+        return;
+      default:
+        return Value(PathOf(Name()), event);
+    }
+  }
+
+  MergeReport Finish() {
+    Require(!report_.version.empty(), "no \"gpumerge\" with the version that wrote it");
+    Check(report_.tensors);
+    Check(report_.stage_tensors);
+    std::unordered_set<std::string_view> names;
+    for (const ReportTensor& tensor : report_.tensors) {
+      if (names.insert(tensor.name).second) continue;
+      throw Error({.code = ErrorCode::kCfgDuplicateJson,
+                   .message = fmt::format("the report lists tensor \"{}\" twice", EscapeForTerminal(tensor.name)),
+                   .where = file_});
+    }
+    return std::move(report_);
+  }
+
+ private:
+  struct Outer {
+    size_t path_bytes = 0;
+    bool is_array = false;
+  };
+
+  // What the next value is called in what holds it.
+  std::string_view Name() const { return outer_.empty() ? "" : outer_.back().is_array ? "[]" : std::string_view(key_); }
+  std::string PathOf(std::string_view name) const {
+    return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
+  }
+
+  void Enter(bool is_array) {
+    const size_t before = path_.size();
+    path_ = PathOf(Name());
+    outer_.push_back({before, is_array});
+    if (is_array) return;
+    if (path_ == "models.[]") report_.models.emplace_back();
+    if (path_ == "tensors.[]") report_.tensors.emplace_back();
+    if (path_ == "stage_tensors.[]") report_.stage_tensors.emplace_back();
+    if (path_ == "tensors.[].inputs.[]") report_.tensors.back().inputs.emplace_back();
+    if (path_ == "stage_tensors.[].inputs.[]") report_.stage_tensors.back().inputs.emplace_back();
+  }
+
+  void Value(const std::string& path, const JsonEvent& event) {
+    const bool is_text = event.kind == JsonKind::kString;
+    if (is_text && path == "gpumerge") report_.version = event.text;
+    if (is_text && path == "method") report_.method = event.text;
+    if (is_text && path == "models.[].name") report_.models.back().name = event.text;
+    if (path == "models.[].stage") report_.models.back().is_stage = true;
+    for (auto [prefix, tensors] : {std::pair(std::string_view("tensors.[]."), &report_.tensors),
+                                   std::pair(std::string_view("stage_tensors.[]."), &report_.stage_tensors)})
+      if (path.starts_with(prefix)) TensorValue(path.substr(prefix.size()), event, &tensors->back());
+  }
+
+  void TensorValue(const std::string& path, const JsonEvent& event, ReportTensor* tensor) {
+    const bool is_text = event.kind == JsonKind::kString;
+    const bool is_whole = event.kind == JsonKind::kUnsigned;
+    if (path == "shape.[]") {
+      Require(is_whole, "a shape that is not of whole numbers");
+      tensor->shape.push_back(event.number);
+    } else if (path == "dtype") {
+      const std::optional<DType> dtype = is_text ? ParseSafetensorsDType(event.text) : std::nullopt;
+      Require(dtype.has_value(), "a dtype that is none");
+      tensor->dtype = *dtype;
+    } else if (path == "inputs.[].model") {
+      Require(is_whole, "a model that is not a number");
+      tensor->inputs.back().model = event.number;
+    } else if (is_text && path == "name") {
+      tensor->name = event.text;
+    } else if (is_text && path == "xxh3_128") {
+      tensor->hash = event.text;
+    } else if (is_text && path == "inputs.[].tensor") {
+      tensor->inputs.back().tensor = event.text;
+    } else if (is_text && path == "inputs.[].xxh3_128") {
+      tensor->inputs.back().hash = event.text;
+    }
+  }
+
+  void Check(const std::vector<ReportTensor>& tensors) const {
+    for (const ReportTensor& tensor : tensors) {
+      Require(!tensor.name.empty(), "a tensor without a name");
+      Require(IsHash(tensor.hash), "a tensor without a hash of 32 hex digits");
+      for (const ReportInput& input : tensor.inputs)
+        Require(!input.tensor.empty() && IsHash(input.hash) && input.model < report_.models.size(),
+                "an input without model, tensor and hash");
+    }
+  }
+
+  void Require(bool holds, std::string_view found) const {
+    if (holds) return;
+    throw Error({.code = ErrorCode::kJsonSyntax,
+                 .message = "the file is not a report that gpumerge wrote",
+                 .where = file_,
+                 .found = std::string(found),
+                 .help = "it was edited or damaged; without it the structure alone can be checked"});
+  }
+
+  const std::string& file_;
+  MergeReport report_;
+  std::string path_, key_;
+  std::vector<Outer> outer_;
+};
+
+}  // namespace
+
+MergeReport ParseMergeReport(std::string_view json, const std::string& file) {
+  Reader reader(file);
+  ReadStrictJson(json, ErrorCode::kJsonSyntax, file, [&](const JsonEvent& event) { reader.Take(event); });
+  return reader.Finish();
+}
+
+}  // namespace gpumerge
