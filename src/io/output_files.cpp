@@ -151,7 +151,12 @@ void MakeDirectory(const std::string& path) {
 
 std::vector<std::string> MakeDirectories(const std::string& path) {
   std::vector<std::string> missing;
-  for (std::filesystem::path at = path; !PathExists(at.string()); at = at.parent_path()) missing.push_back(at.string());
+  struct stat status {};
+  for (std::filesystem::path at = path; Sys().Stat(at.c_str(), &status) != 0; at = at.parent_path()) {
+    // Only what is surely missing is made; on an error there would be no end to the parents.
+    if (errno != ENOENT || at == at.parent_path()) ThrowOutput("cannot look at the output's place", errno, at.string());
+    missing.push_back(at.string());
+  }
   std::reverse(missing.begin(), missing.end());
   for (size_t i = 0; i < missing.size(); ++i) {
     try {
