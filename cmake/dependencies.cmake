@@ -18,6 +18,7 @@ gm_require_global(spdlog libspdlog-dev)
 gm_require_global(yaml-cpp libyaml-cpp-dev)
 gm_require_global(nlohmann_json nlohmann-json3-dev)
 gm_require_global(CLI11 libcli11-dev)
+gm_require_global(OpenSSL libssl-dev COMPONENTS Crypto)
 
 # xxHash ships a pkg-config file, no CMake one.
 find_path(XXHASH_INCLUDE_DIR xxhash.h)

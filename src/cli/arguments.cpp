@@ -153,6 +153,8 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->rates = Rates(raw, "rates", problems);
   arguments->measure = raw.Has("measure");
   arguments->inputs = raw.Has("inputs");
+  arguments->verify_inputs = raw.Has("verify-inputs") || raw.Has("manifest");
+  arguments->manifest = raw.Get("manifest");
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;

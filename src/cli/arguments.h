@@ -36,9 +36,11 @@ struct Arguments {
   PlanOptions plan;
   RunOptions run;
   RecipeOverrides overrides;
-  StageRates rates;      // plan
-  bool measure = false;  // devices
-  bool inputs = false;   // verify
+  StageRates rates;            // plan
+  bool measure = false;        // devices
+  bool inputs = false;         // verify
+  bool verify_inputs = false;  // merge
+  std::string manifest;        // for that; "" = none
   bool json = false;
   bool markdown = false;
   bool quiet = false;

@@ -81,6 +81,13 @@ const std::vector<FlagSpec> kFlags{
     {"dry-run", "n", "", kRecipe, "plan only: the same as `gpumerge plan`", kMergeOnly},
     {"strict", "", "", kRecipe, "treat every warning as an error; nothing is published then", kStrictVerbs},
     {"inputs", "", "", kRecipe, "also hash what the merge read, by the recipe and report in DIR", kVerifyOnly},
+    {"verify-inputs", "", "", kRecipe,
+     "hash the input files first, against the names of the hub's\nblobs or --manifest; a weight file of which neither "
+     "says\nanything is an error",
+     kMergeOnly},
+    {"manifest", "", "FILE", kRecipe,
+     "checksums for --verify-inputs, which it implies: what\n`sha256sum` writes; names count from FILE's directory",
+     kMergeOnly},
     {"cache-dir", "", "DIR", kRecipe,
      "Hugging Face cache to find org/name models in (default:\nHF_HUB_CACHE, HF_HOME/hub); nothing is downloaded",
      kModelVerbs},

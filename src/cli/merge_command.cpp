@@ -9,6 +9,8 @@
 #include "src/cli/signals.h"
 #include "src/io/output_dir.h"
 #include "src/plan/explain.h"
+#include "src/plan/plan_findings.h"
+#include "src/run/verify_inputs.h"
 
 #include "gpumerge/merge.h"
 
@@ -118,6 +120,23 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
                                FormatBytes(estimate.bytes_read), FormatBytes(estimate.bytes_read_again)));
 }
 
+// Before anything is done with the inputs, if the user asks for it.
+void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* messages) {
+  if (!arguments.verify_inputs) return;
+  ProgressPrinter printer(messages);
+  RunOptions options = arguments.run;
+  options.on_progress = [&](const Progress& progress) {
+    printer.Update(progress);
+    return StopSignal() == 0;
+  };
+  const VerifiedInputs verified = VerifyInputs(plan, arguments.manifest, options);
+  messages->EndRedraw();
+  std::string text =
+      fmt::format("inputs verified: {}, {}", Count(verified.n_files, "file"), FormatBytes(verified.size_bytes));
+  if (!verified.unknown.empty()) text += "; no checksum is known of " + ListSome(verified.unknown);
+  messages->Note(text);
+}
+
 void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file, Messages* messages) {
   Announce(plan, EstimateRun(plan, arguments.run), messages);
   if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
@@ -154,13 +173,14 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   if (arguments.keep_stages.empty()) {
     const Plan plan = MakePlan(recipe, arguments.plan);
     StatsFile stats_file(arguments.stats_file);
+    CheckInputs(plan, arguments, messages);
     RunPlan(plan, arguments, &stats_file, messages);
     return 0;
   }
   // What is wrong with any of them is known before the first one runs.
   PlanOptions all = arguments.plan;
   all.stages_are_kept = true;
-  MakePlan(recipe, all);
+  CheckInputs(MakePlan(recipe, all), arguments, messages);
   std::vector<MergeConfig> documents = SplitStages(recipe.config, arguments.keep_stages);
   for (const MergeConfig& document : documents)
     if (&document != &documents.back()) CheckOutputTarget(*document.output, arguments.plan.overwrite);
