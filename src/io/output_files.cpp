@@ -101,8 +101,12 @@ bool RemoveBelow(const std::string& path) {
 bool IsStillNamed(int fd, const std::string& path) {
   struct stat ours {
   }, named{};
-  return Sys().Fstat(fd, &ours) == 0 && Sys().Lstat(path.c_str(), &named) == 0 && ours.st_dev == named.st_dev &&
-         ours.st_ino == named.st_ino;
+  if (Sys().Fstat(fd, &ours) != 0) ThrowOutput("cannot look at the output's lock file", errno, path);
+  if (Sys().Lstat(path.c_str(), &named) != 0) {
+    if (errno != ENOENT) ThrowOutput("cannot look at the output's lock file", errno, path);
+    return false;
+  }
+  return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
 }  // namespace
