@@ -22,6 +22,19 @@ enum class Device : uint8_t {
 
 enum class Sync : uint8_t { kFull, kNone };  // fsync before publishing, or leave it to the kernel
 
+// What becomes of the work of an interrupted run of the same merge.
+enum class Resume : uint8_t {
+  kCheck,  // go on; finished tensors are read again and hashed
+  kTrust,  // go on
+  kNever,  // begin anew
+};
+
+// What is done with the complete output before it is published.
+enum class Verify : uint8_t {
+  kFull,    // read again and hashed
+  kHeader,  // only its structure is checked
+};
+
 // Where models are found, and how strict to be.
 struct PlanOptions {
   std::string output_dir;        // overrides the recipe's `output:`; "" = not given
@@ -33,12 +46,17 @@ struct PlanOptions {
 
 struct Progress {
   uint64_t tensors_done = 0, tensors_total = 0;
+  uint64_t tensors_resumed = 0;  // of those done, by an interrupted run; their bytes count nowhere else
+  uint64_t bytes_resumed = 0;
   uint64_t bytes_read = 0, bytes_to_read = 0;
   uint64_t elems_computed = 0;
   uint64_t bytes_written = 0, bytes_to_write = 0;
   double read_seconds = 0, compute_seconds = 0, write_seconds = 0;  // busy time of each stage, summed over its threads
   double elapsed_seconds = 0;
   uint64_t memory_bytes = 0;  // resident now, page cache not counted
+  // Reading what is written: of an interrupted run before the merge, of the whole output after it.
+  enum class Phase : uint8_t { kMerging, kResuming, kVerifying } phase = Phase::kMerging;
+  uint64_t bytes_checked = 0, bytes_to_check = 0;
 };
 
 struct RunOptions {
@@ -50,6 +68,8 @@ struct RunOptions {
   uint32_t threads = 0;                  // compute threads; 0 = one for each usable core
   std::optional<uint64_t> memory_bytes;  // promise: anonymous memory of the process. Default: see DefaultMemoryBytes
   Sync sync = Sync::kFull;
+  Resume resume = Resume::kCheck;
+  Verify verify = Verify::kFull;
   bool overwrite = false;
   uint64_t max_chunk_elems = 0;  // for tests; 0 = as the budget allows. Rounded up to whole blocks
   std::string max_cpu_isa;       // for tests: "x86-64-v2", ...; "" = the best this CPU has

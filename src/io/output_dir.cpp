@@ -222,6 +222,8 @@ void OutputDir::RemoveAllBut(const std::vector<std::string>& file_names) {
       RemoveTree(Join(state_->places.staging, name));
 }
 
+void OutputDir::SyncStaging() { state_->SyncIfAsked(state_->places.staging); }
+
 int OutputDir::CreateSized(const std::string& file_name, uint64_t size_bytes) {
   return state_->sized.Create(state_->NewPath(file_name), size_bytes);
 }

@@ -58,6 +58,9 @@ class OutputDir {
   // Everything else is removed from staging, but the journal.
   void RemoveAllBut(const std::vector<std::string>& file_names);
 
+  // Makes the names in staging durable, if asked.
+  void SyncStaging();
+
   // Creates a file of that size with its space reserved. Returns its handle for WriteAt. Throws Error(OUT-SPACE,
   // OUT-IO).
   int CreateSized(const std::string& file_name, uint64_t size_bytes);

@@ -9,7 +9,6 @@
 #include "src/run/units.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace gpumerge {
 namespace {
@@ -50,15 +49,16 @@ uint64_t MostScratchBytes(const Plan& plan) {
                   ItemQueue(plan, whole, true).most_scratch_bytes());
 }
 
-ItemQueue::ItemQueue(const Plan& plan, PlanPart part, bool small_first)
-    : plan_(plan), order_(part.last - part.first), taken_(part.last - part.first) {
-  std::iota(order_.begin(), order_.end(), part.first);
+ItemQueue::ItemQueue(const Plan& plan, PlanPart part, bool small_first, const std::vector<bool>* done) : plan_(plan) {
+  for (uint64_t i = part.first; i < part.last; ++i)
+    if (done == nullptr || !(*done)[i]) order_.push_back(i);
+  taken_.resize(order_.size());
   if (small_first) {
     const std::vector<bool> small = SmallItems(plan, part);
     std::stable_partition(order_.begin(), order_.end(), [&](uint64_t item) { return small[item - part.first]; });
   }
   if (plan.stages.empty()) return;
-  FindReaders(part);
+  FindReaders();
   uint64_t all_bytes = 0;
   for (const auto& [item, readers] : readers_) all_bytes += plan.items[item].size_bytes;
   const uint64_t in_order_bytes = ScratchInOrder();
@@ -66,8 +66,8 @@ ItemQueue::ItemQueue(const Plan& plan, PlanPart part, bool small_first)
   most_scratch_bytes_ = in_order_bytes + most_ahead_bytes_;
 }
 
-void ItemQueue::FindReaders(PlanPart part) {
-  for (uint64_t i = part.first; i < part.last; ++i) {
+void ItemQueue::FindReaders() {
+  for (const uint64_t i : order_) {
     if (plan_.items[i].stage) readers_[i];
     const std::vector<uint64_t> read = ItemsReadBy(plan_.items[i]);
     if (!read.empty()) waits_for_[i] = read.size();

@@ -18,8 +18,9 @@ namespace gpumerge {
 
 class ItemQueue {
  public:
-  // small_first: small tensors before the others, so that they fill batches.
-  ItemQueue(const Plan& plan, PlanPart part, bool small_first);
+  // small_first: small tensors before the others, so that they fill batches. done: (n_items of the plan), left out;
+  // what reads such an item is done as well. Null: none is.
+  ItemQueue(const Plan& plan, PlanPart part, bool small_first, const std::vector<bool>* done = nullptr);
 
   bool empty() const { return next_ == order_.size(); }
   // The next item that may be taken; nullopt: none before another is done, or none is left.
@@ -39,14 +40,14 @@ class ItemQueue {
     bool is_ahead = false;  // taken before one that stands in front of it
   };
 
-  void FindReaders(PlanPart part);
+  void FindReaders();
   uint64_t ScratchInOrder();
   bool MayGo(uint64_t item, bool is_first) const;
   void Free(uint64_t item, Readers* readers);
 
   const Plan& plan_;
   std::vector<uint64_t> order_;
-  std::vector<bool> taken_;                         // (n_items of the part), as order_
+  std::vector<bool> taken_;                         // as order_
   size_t next_ = 0;                                 // in order_: the first that is not taken
   std::unordered_map<uint64_t, Readers> readers_;   // of stages' items
   std::unordered_map<uint64_t, size_t> waits_for_;  // by item: inputs that are not made yet

@@ -11,10 +11,9 @@
 #include "src/run/item_queue.h"
 #include "src/run/layout.h"
 #include "src/run/memory.h"
+#include "src/run/merge_output.h"
 #include "src/run/model_trim.h"
-#include "src/run/output_check.h"
 #include "src/run/pipeline.h"
-#include "src/run/report.h"
 #include "src/run/rounding.h"
 #include "src/run/run_on.h"
 #include "src/run/scratch.h"
@@ -30,9 +29,15 @@
 namespace gpumerge {
 namespace {
 
+// A line of the journal, and as much for the new journal of a run that goes on.
+constexpr uint64_t kJournalBytesPerItem = 1024;
+
 void CheckSpace(const Plan& plan) {
-  const uint64_t free_bytes = FreeDiskBytes(plan.output_dir);
-  const uint64_t needed = Totals(plan).disk_bytes + Totals(plan).disk_bytes / 100 + MostScratchBytes(plan);
+  // What an interrupted run holds is used, or given back.
+  const uint64_t free_bytes = FreeDiskBytes(plan.output_dir) + StagedBytes(plan.output_dir);
+  const uint64_t disk_bytes = Totals(plan).disk_bytes;
+  const uint64_t needed =
+      disk_bytes + disk_bytes / 100 + plan.items.size() * kJournalBytesPerItem + MostScratchBytes(plan);
   if (free_bytes >= needed) return;
   throw Error({.code = ErrorCode::kOutSpace,
                .message = "not enough disk space for the output",
@@ -40,15 +45,6 @@ void CheckSpace(const Plan& plan) {
                .found = FormatBytes(free_bytes) + " free",
                .expected = FormatBytes(needed),
                .help = "free some space or choose another place with --out"});
-}
-
-std::vector<int> CreateShards(const Plan& plan, OutputDir* output) {
-  std::vector<int> handles;
-  for (const PlanShard& shard : plan.shards) {
-    handles.push_back(output->CreateSized(shard.file_name, shard.size_bytes));
-    output->WriteAt(handles.back(), 0, shard.header.data(), shard.header.size());
-  }
-  return handles;
 }
 
 // f(devices) lays out memory. A GPU that has too little of it is left alone when nobody asked for it.
@@ -108,8 +104,22 @@ std::optional<Diagnostic> OverflowWarning(const Plan& plan, const std::vector<It
                     .help = "the recipe's `overflow:` allows it; gpumerge_report.json counts them for every tensor"};
 }
 
+void AddFindings(const Plan& plan, const std::vector<ItemResult>& results, RunStats* stats) {
+  const RoundingLoss loss = TotalLoss(plan, results);
+  stats->rounding_loss = RoundingShare(loss);
+  if (std::optional<Diagnostic> warning = RoundingWarning(loss)) stats->warnings.push_back(std::move(*warning));
+  if (std::optional<Diagnostic> warning = OverflowWarning(plan, results))
+    stats->warnings.push_back(std::move(*warning));
+  for (size_t i = 0; i < plan.items.size(); ++i) {
+    const PlanItem& item = plan.items[i];
+    if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;
+    ++stats->slerp_tensors;
+    stats->slerp_lerp_tensors += results[i].used_lerp ? 1u : 0u;
+  }
+}
+
 // The plan has all that its jobs need.
-RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
+RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices devices, MergeOutput* output) {
   const bool had_gpu = devices.backends[0]->Info().keeps();
   RunMemory memory = OrOnCpu(options, &devices, [&](const std::vector<Backend*>& backends) {
     return AllocateMemory(plan, options, backends);
@@ -119,35 +129,26 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
                                .message = "the merge ran on the CPU, not on the GPU that was chosen",
                                .found = devices.why,
                                .help = "end other programs on the GPU, or say --device cpu"});
-  OutputDir output(plan.output_dir, options.overwrite, options.sync);
-  const std::vector<int> shards = CreateShards(plan, &output);
   std::optional<Scratch> scratch;
-  if (!plan.stages.empty()) scratch.emplace(output.staging_path(), Totals(plan).stage_bytes);
-  const PipelineOptions pipeline{.units = memory.layout.units,
-                                 .staging = memory.staging,
-                                 .reader_threads = ReaderThreads(options),
-                                 .selfcheck_percent = options.selfcheck_percent,
-                                 .on_progress = options.on_progress,
-                                 .scratch = scratch ? &*scratch : nullptr};
+  if (!plan.stages.empty()) scratch.emplace(output->staging_path(), Totals(plan).stage_bytes);
+  const PipelineOptions pipeline{
+      .units = memory.layout.units,
+      .staging = memory.staging,
+      .reader_threads = ReaderThreads(options),
+      .selfcheck_percent = options.selfcheck_percent,
+      .on_progress = options.on_progress,
+      .scratch = scratch ? &*scratch : nullptr,
+      .done = &output->done(),
+      .on_item_done = [&](uint64_t item, const ItemResult& result) { output->ItemDone(item, result); }};
   const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, devices.pointers(), pipeline,
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
-                                              output.WriteAt(shards[shard], offset, data, size);
+                                              output->Write(shard, offset, data, size);
                                             });
   scratch.reset();
   RunStats stats;
   stats.device = DeviceText(devices.pointers());
   devices.backends.clear();  // their memory is not needed for what follows
-  const auto check_cancelled = [&] {
-    if (options.on_progress && !options.on_progress(result.totals))
-      throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
-  };
-  check_cancelled();
-  for (const PlanCopiedFile& file : plan.copied_files) output.CopyFile(file.file_name, file.source_path);
-  for (const PlanTextFile& file : plan.text_files) output.WriteFile(file.file_name, file.contents);
-  output.WriteFile(kReportFile, MakeReport(plan, result.items));
-  CheckStagedOutput(plan, output.staging_path());
-  check_cancelled();
-  output.Publish();
+  output->Finish(result.totals);
 
   stats.totals = result.totals;
   stats.memory_budget_bytes = memory.layout.budget_bytes;
@@ -155,18 +156,23 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
   stats.output_dir = plan.output_dir;
   stats.selfcheck_tensors = result.selfcheck_tensors;
   stats.warnings = std::move(memory.warnings);
-  const RoundingLoss loss = TotalLoss(plan, result.items);
-  stats.rounding_loss = RoundingShare(loss);
-  if (std::optional<Diagnostic> warning = RoundingWarning(loss)) stats.warnings.push_back(std::move(*warning));
-  if (std::optional<Diagnostic> warning = OverflowWarning(plan, result.items))
-    stats.warnings.push_back(std::move(*warning));
-  for (size_t i = 0; i < plan.items.size(); ++i) {
-    const PlanItem& item = plan.items[i];
-    if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;
-    ++stats.slerp_tensors;
-    stats.slerp_lerp_tensors += result.items[i].used_lerp ? 1u : 0u;
-  }
+  AddFindings(plan, output->results(), &stats);
   return stats;
+}
+
+bool NeedsModelTrims(const Plan& plan, const std::vector<bool>& done) {
+  const std::vector<ModelTrim> trims = FindModelTrims(plan);
+  return std::any_of(trims.begin(), trims.end(), [&](const ModelTrim& trim) {
+    return std::any_of(trim.items.begin(), trim.items.end(), [&](uint64_t item) { return !done[item]; });
+  });
+}
+
+RunStats RunInto(MergeOutput* output, const Plan& plan, const RunOptions& options, ChosenDevices devices) {
+  output->Begin();
+  if (!NeedsModelTrims(plan, output->done())) return RunFilled(plan, options, std::move(devices), output);
+  Plan filled = plan;
+  FillModelTrims(options, options.memory_bytes.value_or(DefaultMemoryBytes(plan)), &filled);
+  return RunFilled(filled, options, std::move(devices), output);
 }
 
 }  // namespace
@@ -178,10 +184,15 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
 
 RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   CheckSpace(plan);
-  if (FindModelTrims(plan).empty()) return RunFilled(plan, options, std::move(devices));
-  Plan filled = plan;
-  FillModelTrims(options, options.memory_bytes.value_or(DefaultMemoryBytes(plan)), &filled);
-  return RunFilled(filled, options, std::move(devices));
+  MergeOutput output(plan, options);
+  try {
+    return RunInto(&output, plan, options, std::move(devices));
+  } catch (const Error& error) {
+    throw output.After(error);
+  } catch (...) {
+    output.AfterUnknownError();
+    throw;
+  }
 }
 
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options) {

@@ -3,17 +3,25 @@
 //
 #include "src/run/output_check.h"
 
+#include "src/base/file.h"
+#include "src/base/hash.h"
+#include "src/base/system_calls.h"
 #include "src/base/text.h"
 #include "src/io/model_files.h"
+#include "src/run/staged_hashes.h"
 
 #include "gpumerge/error.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <fcntl.h>
 #include <filesystem>
 
 namespace gpumerge {
 namespace {
+
+constexpr size_t kPieceBytes = size_t{1} << 18;
 
 Error NotVerified(const std::string& message, const std::string& where) {
   return Error({.code = ErrorCode::kOutVerify,
@@ -22,32 +30,106 @@ Error NotVerified(const std::string& message, const std::string& where) {
                 .help = "the disk or another program changed the output; nothing was published"});
 }
 
-}  // namespace
+std::string HashFile(const std::string& path) {
+  ContentHash hash;
+  try {
+    const UniqueFd fd = OpenRegular(path);
+    Sys().Fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+    std::string piece(kPieceBytes, '\0');
+    const uint64_t size_bytes = RegularFileSize(fd.get(), path);
+    for (uint64_t at = 0; at < size_bytes; at += piece.size()) {
+      const size_t bytes = static_cast<size_t>(std::min<uint64_t>(piece.size(), size_bytes - at));
+      ReadFully(fd.get(), at, piece.data(), bytes, path);
+      hash.Update(piece.data(), bytes);
+    }
+    return hash.Hex();
+  } catch (const Error&) {
+    return {};
+  }
+}
 
-void CheckStagedOutput(const Plan& plan, const std::string& directory) {
+std::string TensorText(const PlanItem& item) { return fmt::format("tensor \"{}\"", EscapeForTerminal(item.name)); }
+
+void CheckStructure(const StagedFiles& files) {
+  const Plan& plan = files.plan;
   ModelLocation location;
-  location.directory = location.containment_root = directory;
+  location.directory = location.containment_root = files.directory;
   ModelFiles written;
   try {
     written = OpenModel(location);
   } catch (const Error& error) {
-    throw NotVerified(fmt::format("the written output cannot be read back: {}", error.what()), directory);
+    throw NotVerified(fmt::format("the written output cannot be read back: {}", error.what()), files.directory);
   }
   const uint64_t n_tensors = Totals(plan).n_tensors;
   if (written.tensors.size() != n_tensors)
     throw NotVerified(fmt::format("the written output has {} tensors instead of {}", written.tensors.size(), n_tensors),
-                      directory);
+                      files.directory);
   for (const PlanItem& item : plan.items) {
     if (item.stage) continue;
     const ModelTensor* tensor = written.Find(item.name);
-    const std::string name = EscapeForTerminal(item.name);
-    if (tensor == nullptr)
-      throw NotVerified(fmt::format("tensor \"{}\" is not in the written output", name), directory);
+    if (tensor == nullptr) throw NotVerified(TensorText(item) + " is not in the written output", files.directory);
     const std::string file = std::filesystem::path(written.files[tensor->file].path).filename();
     if (tensor->dtype != item.job.out_dtype || tensor->shape != item.job.shape ||
         file != plan.shards[item.shard].file_name || tensor->offset_bytes != item.offset_bytes)
-      throw NotVerified(fmt::format("tensor \"{}\" is not where and what the plan says", name), file);
+      throw NotVerified(TensorText(item) + " is not where and what the plan says", file);
   }
+}
+
+// What cannot be read is "", which no file of a plan's is.
+std::string ReadStaged(const std::string& path, uint64_t size_bytes) {
+  try {
+    const UniqueFd fd = OpenRegular(path);
+    Sys().Fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+    if (RegularFileSize(fd.get(), path) < size_bytes) return {};
+    std::string contents(static_cast<size_t>(size_bytes), '\0');
+    ReadFully(fd.get(), 0, contents.data(), contents.size(), path);
+    return contents;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+void CheckHeaders(const StagedFiles& files) {
+  for (const PlanShard& shard : files.plan.shards)
+    if (ReadStaged(files.directory + "/" + shard.file_name, shard.header.size()) != shard.header)
+      throw NotVerified("a file's header is not what was written", shard.file_name);
+}
+
+void CheckSideFiles(const StagedFiles& files) {
+  for (const PlanTextFile& file : files.text_files)
+    if (ReadStaged(files.directory + "/" + file.file_name, file.contents.size()) != file.contents)
+      throw NotVerified("a file is not what was written", file.file_name);
+  for (size_t i = 0; i < files.copied_hashes.size(); ++i) {
+    const std::string& name = files.plan.copied_files[i].file_name;
+    if (HashFile(files.directory + "/" + name) != files.copied_hashes[i])
+      throw NotVerified("a file is not what was copied", name);
+  }
+}
+
+void CheckTensors(const StagedFiles& files, uint32_t n_threads,
+                  const std::function<void(uint64_t bytes, uint64_t bytes_to_read)>& report) {
+  std::vector<uint64_t> items;
+  for (uint64_t i = 0; i < files.plan.items.size(); ++i)
+    if (!files.plan.items[i].stage) items.push_back(i);
+  const uint64_t bytes_to_read = Totals(files.plan).output_bytes;
+  const std::vector<std::string> hashes =
+      HashStaged(files.plan, files.directory, items, n_threads, [&](uint64_t bytes) { report(bytes, bytes_to_read); });
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (hashes[i] == files.results[items[i]].output_hash) continue;
+    const PlanItem& item = files.plan.items[items[i]];
+    throw NotVerified(TensorText(item) + " is not what was computed", files.plan.shards[item.shard].file_name);
+  }
+}
+
+}  // namespace
+
+void CheckStagedOutput(const StagedFiles& files, Verify verify, uint32_t n_threads,
+                       const std::function<void(uint64_t bytes, uint64_t bytes_to_read)>& report) {
+  CheckStructure(files);
+  CheckHeaders(files);
+  if (verify == Verify::kHeader) return;
+  CheckTensors(files, n_threads, report);
+  CheckSideFiles(files);
 }
 
 }  // namespace gpumerge

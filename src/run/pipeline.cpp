@@ -55,17 +55,12 @@ class Pipeline {
         backends_(backends),
         options_(options),
         stages_(plan, part, backends, options, sink),
-        schedule_(plan, part, Shares(backends, options)),
+        schedule_(plan, part, Shares(backends, options), options.done),
         staging_(options.staging.size()),
         to_read_(options.reader_threads),
         to_compute_(backends.size()),
         compute_seconds_(backends.size()) {
-    for (uint64_t i = part.first; i < part.last; ++i) {
-      totals_.bytes_to_read += FileReadings(plan.items[i], options.units[0]) * plan.items[i].InputBytes();
-      if (plan.items[i].stage) continue;
-      ++totals_.tensors_total;
-      totals_.bytes_to_write += plan.items[i].size_bytes;
-    }
+    for (uint64_t i = part.first; i < part.last; ++i) Count(i);
   }
 
   PipelineResult Run() {
@@ -89,6 +84,20 @@ class Pipeline {
   }
 
  private:
+  void Count(uint64_t i) {
+    const PlanItem& item = plan_.items[i];
+    const bool is_output = !item.stage;
+    if (is_output) ++totals_.tensors_total;
+    if (!options_.IsDone(i)) {
+      totals_.bytes_to_read += FileReadings(item, options_.units[0]) * item.InputBytes();
+      if (is_output) totals_.bytes_to_write += item.size_bytes;
+    } else if (is_output) {
+      ++totals_.tensors_done;
+      ++totals_.tensors_resumed;
+      totals_.bytes_resumed += item.size_bytes;
+    }
+  }
+
   // The first exception of any thread stops all of them.
   template <class Function>
   void Guard(const Function& f) {

@@ -46,6 +46,12 @@ struct PipelineOptions {
   double selfcheck_percent = 0;                      // see RunOptions
   std::function<bool(const Progress&)> on_progress;  // false stops the run
   Scratch* scratch = nullptr;                        // for plans with stages
+  // (n_items of the plan): left out, because an earlier run did them; their results are empty. Null: none.
+  const std::vector<bool>* done = nullptr;
+  // All of an item is written. Called from one thread at a time, the sink's.
+  std::function<void(uint64_t item, const ItemResult&)> on_item_done{};
+
+  bool IsDone(uint64_t item) const { return done != nullptr && (*done)[item]; }
 };
 
 // Runs part of a plan on all of the backends, at least one. The first error of any stage stops all of them and is

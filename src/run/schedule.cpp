@@ -20,8 +20,8 @@ bool HasDevice(const std::vector<BackendShare>& shares) {
 
 }  // namespace
 
-Schedule::Schedule(const Plan& plan, PlanPart part, std::vector<BackendShare> shares)
-    : plan_(plan), queue_(plan, part, HasDevice(shares)) {
+Schedule::Schedule(const Plan& plan, PlanPart part, std::vector<BackendShare> shares, const std::vector<bool>* done)
+    : plan_(plan), queue_(plan, part, HasDevice(shares), done) {
   for (BackendShare& share : shares) {
     BackendRun backend;
     backend.lanes.resize(std::max(1u, share.lanes));

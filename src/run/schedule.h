@@ -33,7 +33,8 @@ struct ScheduledUnit {
 
 class Schedule {
  public:
-  Schedule(const Plan& plan, PlanPart part, std::vector<BackendShare> shares);
+  // done: see ItemQueue.
+  Schedule(const Plan& plan, PlanPart part, std::vector<BackendShare> shares, const std::vector<bool>* done = nullptr);
 
   // The next unit, on its way from now on. nullopt: none may go before another is done, or none is left.
   std::optional<ScheduledUnit> Next();

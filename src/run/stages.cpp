@@ -28,7 +28,8 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
       runs_(part.last - part.first),
       results_(part.last - part.first) {
   for (uint64_t i = part.first; i < part.last; ++i)
-    for (const uint64_t item : ItemsReadBy(plan.items[i])) ++readers_left_[item];
+    if (!options.IsDone(i))
+      for (const uint64_t item : ItemsReadBy(plan.items[i])) ++readers_left_[item];
   if (options.selfcheck_percent > 0) selfcheck_.emplace(plan, part, options.selfcheck_percent, files_);
 }
 
@@ -148,6 +149,7 @@ void Stages::End(const UnitPart& part) {
     result.n_overflowed = run->n_overflowed;
     if (run->n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
   }
+  if (options_.on_item_done) options_.on_item_done(part.item, result);
   for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))
     if (--readers_left_.at(read) == 0)
       options_.scratch->Free(plan_.items[read].offset_bytes, plan_.items[read].size_bytes);

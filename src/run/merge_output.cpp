@@ -1,0 +1,300 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A line enters the journal when its tensor is durable, and leaves it (in a new journal) before its bytes may change.
+// So whatever is lost, what the journal says is true; bytes are hashed all the same before they are used.
+#include "src/run/merge_output.h"
+
+#include "src/base/file.h"
+#include "src/base/system_calls.h"
+#include "src/base/text.h"
+#include "src/run/device.h"
+#include "src/run/item_queue.h"
+#include "src/run/output_check.h"
+#include "src/run/plan_identity.h"
+#include "src/run/report.h"
+#include "src/run/staged_hashes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace gpumerge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A flush is due after so many bytes or seconds, or so much text. On a slow disk after fewer bytes: a stop has to wait
+// for the last flush, which should take about a second.
+constexpr uint64_t kMostBatchBytes = uint64_t{256} << 20, kLeastBatchBytes = uint64_t{16} << 20;
+constexpr uint64_t kFirstBatchBytes = uint64_t{64} << 20;
+constexpr size_t kMostPendingText = size_t{1} << 20;
+constexpr auto kFlushInterval = std::chrono::seconds(5);
+
+constexpr std::string_view kLastFile = "config.json";
+
+double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string StageOf(const Plan& plan, const PlanItem& item) { return item.stage ? plan.stages[*item.stage].name : ""; }
+std::string KeyOf(const std::string& stage, const std::string& tensor) { return stage + '\0' + tensor; }
+
+// Where the plan has it, and with as many inputs.
+bool IsOf(const JournalRecord& record, const Plan& plan, const PlanItem& item) {
+  return record.size_bytes == item.size_bytes && record.inputs.size() == item.inputs.size() &&
+         (item.stage ? record.shard.empty()
+                     : record.shard == plan.shards[item.shard].file_name && record.offset_bytes == item.offset_bytes);
+}
+
+Error Mismatch(std::string message, const std::string& where, std::string found, std::string expected) {
+  return Error({.code = ErrorCode::kResMismatch,
+                .message = std::move(message),
+                .where = where,
+                .found = std::move(found),
+                .expected = std::move(expected),
+                .help = "--restart throws the interrupted run's work away and begins anew; or give another --out"});
+}
+
+// Of a data or recipe error the next run would die as well. What a device that computes wrongly has finished is not
+// used either.
+bool MayGoOnAfter(ErrorCode code) {
+  const int status = Info(code).exit_status;
+  return (status == 1 || status == 8 || status == 10 || status >= 128) && code != ErrorCode::kSelfcheck;
+}
+
+}  // namespace
+
+MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
+    : plan_(plan),
+      options_(options),
+      header_(IdentifyPlan(plan)),
+      out_(plan.output_dir, options.overwrite, options.sync,
+           options.resume == Resume::kNever ? Leftover::kDiscard : Leftover::kKeep),
+      done_(plan.items.size()),
+      results_(plan.items.size()),
+      batch_bytes_(kFirstBatchBytes),
+      flushed_at_(Clock::now()) {}
+
+void MergeOutput::Begin() {
+  for (const PlanShard& shard : plan_.shards) shard_is_there_.push_back(out_.has_journal() && HasShard(shard));
+  if (out_.has_journal()) GoOn();
+  // From here on the journal says nothing of what is thrown away or written again.
+  out_.WriteJournal(JournalText());
+  recorded_ = done_;
+  has_begun_ = true;
+  out_.KeepStaging(false);
+  std::vector<std::string> kept;
+  for (size_t s = 0; s < plan_.shards.size(); ++s)
+    if (shard_is_there_[s]) kept.push_back(plan_.shards[s].file_name);
+  out_.RemoveAllBut(kept);
+  CreateShards();
+  flushed_at_ = Clock::now();
+}
+
+bool MergeOutput::HasShard(const PlanShard& shard) const {
+  struct stat status {};
+  return Sys().Lstat((out_.staging_path() + "/" + shard.file_name).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         static_cast<uint64_t>(status.st_size) == shard.size_bytes;
+}
+
+void MergeOutput::GoOn() {
+  const std::string place = out_.staging_path() + "/" + kJournalFile;
+  const std::optional<Journal> journal = ParseJournal(out_.ReadJournal());
+  if (!journal) throw Mismatch("the journal of an interrupted run cannot be read", place, {}, {});
+  if (const std::optional<JournalDifference> other = FirstDifference(journal->header, header_))
+    throw Mismatch(fmt::format("an interrupted run left another merge here: `{}` differs", other->field), place,
+                   other->was, other->is);
+  TakeRecords(*journal);
+  if (options_.resume == Resume::kCheck) CheckHashes();
+  DropStagesToDoAgain();
+}
+
+void MergeOutput::TakeRecords(const Journal& journal) {
+  std::unordered_map<std::string, uint64_t> items;
+  for (uint64_t i = 0; i < plan_.items.size(); ++i)
+    items[KeyOf(StageOf(plan_, plan_.items[i]), plan_.items[i].name)] = i;
+  for (const JournalRecord& record : journal.records) {
+    const auto found = items.find(KeyOf(record.stage, record.tensor));
+    if (found == items.end()) continue;
+    const PlanItem& item = plan_.items[found->second];
+    if (!IsOf(record, plan_, item) || (!item.stage && !shard_is_there_[item.shard])) continue;
+    done_[found->second] = true;
+    results_[found->second] = {.input_hashes = record.inputs,
+                               .output_hash = record.hash,
+                               .used_lerp = record.used_lerp,
+                               .loss = {record.error_squares, record.change_squares},
+                               .n_overflowed = record.n_overflowed};
+  }
+}
+
+void MergeOutput::CheckHashes() {
+  std::vector<uint64_t> items;
+  uint64_t bytes = 0;
+  for (uint64_t i = 0; i < plan_.items.size(); ++i) {
+    if (!done_[i] || plan_.items[i].stage) continue;
+    items.push_back(i);
+    bytes += plan_.items[i].size_bytes;
+  }
+  const std::vector<std::string> hashes =
+      HashStaged(plan_, out_.staging_path(), items, ReaderThreads(options_),
+                 [&](uint64_t done) { Report({}, Progress::Phase::kResuming, done, bytes); });
+  for (size_t i = 0; i < items.size(); ++i) done_[items[i]] = hashes[i] == results_[items[i]].output_hash;
+}
+
+// What a stage made is in no file any more: it is done when everything that reads it is.
+void MergeOutput::DropStagesToDoAgain() {
+  for (uint64_t i = plan_.items.size(); i-- > 0;)
+    if (!done_[i])
+      for (const uint64_t read : ItemsReadBy(plan_.items[i])) done_[read] = false;
+  for (uint64_t i = 0; i < plan_.items.size(); ++i)
+    if (!done_[i]) results_[i] = {};
+}
+
+void MergeOutput::CreateShards() {
+  std::vector<uint64_t> to_write;
+  for (const PlanShard& shard : plan_.shards) to_write.push_back(shard.header.size());
+  for (uint64_t i = 0; i < plan_.items.size(); ++i)
+    if (!done_[i] && !plan_.items[i].stage) to_write[plan_.items[i].shard] += plan_.items[i].size_bytes;
+  for (size_t s = 0; s < plan_.shards.size(); ++s) {
+    const PlanShard& shard = plan_.shards[s];
+    shards_.push_back(shard_is_there_[s] ? out_.ReopenSized(shard.file_name, shard.size_bytes, to_write[s])
+                                         : out_.CreateSized(shard.file_name, shard.size_bytes));
+    out_.WriteAt(shards_.back(), 0, shard.header.data(), shard.header.size());
+  }
+  out_.SyncStaging();
+}
+
+std::string MergeOutput::RecordLine(uint64_t i) const {
+  const PlanItem& item = plan_.items[i];
+  const ItemResult& result = results_[i];
+  return JournalLine(JournalRecord{.tensor = item.name,
+                                   .stage = StageOf(plan_, item),
+                                   .shard = item.stage ? "" : plan_.shards[item.shard].file_name,
+                                   .offset_bytes = item.stage ? 0 : item.offset_bytes,
+                                   .size_bytes = item.size_bytes,
+                                   .hash = result.output_hash,
+                                   .inputs = result.input_hashes,
+                                   .n_overflowed = result.n_overflowed,
+                                   .used_lerp = result.used_lerp,
+                                   .error_squares = result.loss.error_squares,
+                                   .change_squares = result.loss.change_squares});
+}
+
+std::string MergeOutput::JournalText() const {
+  std::string text = JournalLine(header_);
+  for (uint64_t i = 0; i < plan_.items.size(); ++i)
+    if (done_[i]) text += RecordLine(i);
+  return text;
+}
+
+uint64_t MergeOutput::CountRecorded() const {
+  std::vector<bool> is_there;
+  for (const PlanShard& shard : plan_.shards) is_there.push_back(HasShard(shard));
+  uint64_t n = 0;
+  for (uint64_t i = 0; i < recorded_.size(); ++i)
+    n += recorded_[i] && !plan_.items[i].stage && is_there[plan_.items[i].shard] ? 1u : 0u;
+  return n;
+}
+
+void MergeOutput::Write(uint32_t shard, uint64_t offset_bytes, const std::byte* data, uint64_t size_bytes) {
+  out_.WriteAt(shards_[shard], offset_bytes, data, size_bytes);
+  dirty_bytes_ += size_bytes;
+  if (IsDue()) Flush();
+}
+
+void MergeOutput::ItemDone(uint64_t item, const ItemResult& result) {
+  results_[item] = result;
+  pending_ += RecordLine(item);
+  pending_items_.push_back(item);
+  if (IsDue()) Flush();
+}
+
+bool MergeOutput::IsDue() const {
+  return dirty_bytes_ >= batch_bytes_ || pending_.size() >= kMostPendingText ||
+         (!pending_.empty() && Clock::now() - flushed_at_ >= kFlushInterval);
+}
+
+void MergeOutput::Flush() {
+  const Clock::time_point start = Clock::now();
+  is_broken_ = true;  // until it has worked
+  out_.SyncSized();
+  if (!pending_.empty()) out_.AppendJournal(pending_);
+  is_broken_ = false;
+  for (const uint64_t item : pending_items_) recorded_[item] = true;
+  pending_items_.clear();
+  pending_.clear();
+  flushed_at_ = Clock::now();
+  const double bytes_a_second = static_cast<double>(dirty_bytes_) / std::max(Since(start), 1e-3);
+  if (dirty_bytes_ >= kLeastBatchBytes)
+    batch_bytes_ = static_cast<uint64_t>(
+        std::clamp(bytes_a_second, static_cast<double>(kLeastBatchBytes), static_cast<double>(kMostBatchBytes)));
+  dirty_bytes_ = 0;
+}
+
+void MergeOutput::Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const {
+  progress.phase = phase;
+  progress.bytes_checked = bytes;
+  progress.bytes_to_check = bytes_to_check;
+  if (options_.on_progress && !options_.on_progress(progress))
+    throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
+}
+
+void MergeOutput::Finish(const Progress& totals) {
+  Flush();
+  Report(totals, Progress::Phase::kVerifying, 0, 0);
+  StagedFiles files{.plan = plan_, .directory = out_.staging_path(), .results = results_};
+  for (const PlanCopiedFile& file : plan_.copied_files)
+    files.copied_hashes.push_back(out_.CopyFile(file.file_name, file.source_path));
+  files.text_files = plan_.text_files;
+  files.text_files.push_back({kReportFile, MakeReport(plan_, results_)});
+  std::stable_partition(files.text_files.begin(), files.text_files.end(),
+                        [](const PlanTextFile& file) { return file.file_name != kLastFile; });
+  for (const PlanTextFile& file : files.text_files) out_.WriteFile(file.file_name, file.contents);
+  CheckStagedOutput(files, options_.verify, ReaderThreads(options_), [&](uint64_t bytes, uint64_t bytes_to_check) {
+    Report(totals, Progress::Phase::kVerifying, bytes, bytes_to_check);
+  });
+  try {
+    out_.Publish();
+  } catch (const Error&) {
+    // Publishing takes the journal away; the next run only has to publish.
+    if (!out_.is_published()) {
+      std::fill(done_.begin(), done_.end(), true);
+      out_.WriteJournal(JournalText());
+      recorded_ = done_;
+      out_.KeepStaging(true);
+      is_kept_ = true;
+    }
+    throw;
+  }
+}
+
+bool MergeOutput::KeepForResume() {
+  if (out_.is_published()) return false;
+  if (!has_begun_ || is_kept_) return has_begun_ || out_.has_journal();
+  try {
+    if (!is_broken_) Flush();
+  } catch (const Error&) {  // what was durable before still is
+  }
+  const bool keeps = CountRecorded() > 0;
+  out_.KeepStaging(keeps);
+  return keeps;
+}
+
+Error MergeOutput::After(const Error& error) {
+  std::vector<Diagnostic> diagnostics = error.diagnostics();
+  if (!is_kept_ && !MayGoOnAfter(error.code())) return error;
+  const bool is_kept = KeepForResume();
+  if (!is_kept && error.code() != ErrorCode::kCancelled) return error;
+  std::string& help = diagnostics.front().help;
+  if (!help.empty()) help += "; ";
+  help += is_kept && has_begun_ ? fmt::format("resumable: run the same command again; {} of {} tensors are finished",
+                                              CountRecorded(), Totals(plan_).n_tensors)
+          : is_kept             ? "resumable: run the same command again"
+                                : "run the same command again; no tensor was finished yet";
+  return Error(std::move(diagnostics));
+}
+
+void MergeOutput::AfterUnknownError() { KeepForResume(); }
+
+}  // namespace gpumerge
