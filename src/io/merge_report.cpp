@@ -78,19 +78,26 @@ class Reader {
     if (path_ == "models.[]") report_.models.emplace_back();
     if (path_ == "tensors.[]") report_.tensors.emplace_back();
     if (path_ == "stage_tensors.[]") report_.stage_tensors.emplace_back();
-    if (path_ == "tensors.[].inputs.[]") report_.tensors.back().inputs.emplace_back();
-    if (path_ == "stage_tensors.[].inputs.[]") report_.stage_tensors.back().inputs.emplace_back();
+    if (path_ == "tensors.[].inputs.[]") Last(&report_.tensors).inputs.emplace_back();
+    if (path_ == "stage_tensors.[].inputs.[]") Last(&report_.stage_tensors).inputs.emplace_back();
+  }
+
+  // What a value belongs to; a list of lists, or a key with dots in it, can look like one without it.
+  template <class T>
+  T& Last(std::vector<T>* list) const {
+    Require(!list->empty(), "a value outside of what it belongs to");
+    return list->back();
   }
 
   void Value(const std::string& path, const JsonEvent& event) {
     const bool is_text = event.kind == JsonKind::kString;
     if (is_text && path == "gpumerge") report_.version = event.text;
     if (is_text && path == "method") report_.method = event.text;
-    if (is_text && path == "models.[].name") report_.models.back().name = event.text;
-    if (path == "models.[].stage") report_.models.back().is_stage = true;
+    if (is_text && path == "models.[].name") Last(&report_.models).name = event.text;
+    if (path == "models.[].stage") Last(&report_.models).is_stage = true;
     for (auto [prefix, tensors] : {std::pair(std::string_view("tensors.[]."), &report_.tensors),
                                    std::pair(std::string_view("stage_tensors.[]."), &report_.stage_tensors)})
-      if (path.starts_with(prefix)) TensorValue(path.substr(prefix.size()), event, &tensors->back());
+      if (path.starts_with(prefix)) TensorValue(path.substr(prefix.size()), event, &Last(tensors));
   }
 
   void TensorValue(const std::string& path, const JsonEvent& event, ReportTensor* tensor) {
@@ -105,15 +112,15 @@ class Reader {
       tensor->dtype = *dtype;
     } else if (path == "inputs.[].model") {
       Require(is_whole, "a model that is not a number");
-      tensor->inputs.back().model = event.number;
+      Last(&tensor->inputs).model = event.number;
     } else if (is_text && path == "name") {
       tensor->name = event.text;
     } else if (is_text && path == "xxh3_128") {
       tensor->hash = event.text;
     } else if (is_text && path == "inputs.[].tensor") {
-      tensor->inputs.back().tensor = event.text;
+      Last(&tensor->inputs).tensor = event.text;
     } else if (is_text && path == "inputs.[].xxh3_128") {
-      tensor->inputs.back().hash = event.text;
+      Last(&tensor->inputs).hash = event.text;
     }
   }
 

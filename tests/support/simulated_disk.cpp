@@ -229,7 +229,9 @@ int SimulatedDisk::SyncHere(std::string_view name, int fd) {
   const bool is_done = !fails || (began.fault->is_late && !began.is_stopped);
   if (is_done && is_directory) tree_.SyncDirectory(file->node);
   if (is_done && !is_directory) tree_.SyncFile(file->node);
-  if (!is_done && !began.is_stopped && !is_directory) tree_.LoseUnsynced(file->node);
+  // An interrupted sync may be asked for again.
+  const bool is_lost = !is_done && !began.is_stopped && began.fault->error_number != EINTR;
+  if (is_lost && !is_directory) tree_.LoseUnsynced(file->node);
   return fails ? Fail(began.fault->error_number) : 0;
 }
 
