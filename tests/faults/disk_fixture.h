@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small merge on a simulated disk: two models, three tensors, two shards, one thread that reads. For tests that cut
-// the power, kill the program or let a call fail anywhere in it.
+// A small merge on a simulated disk: two models, three tensors, two shards, one thread that reads. The disk is below
+// /proc, where nothing can be made by mistake. For tests that cut the power, kill the program or let a call fail
+// anywhere in it.
 #pragma once
 
 #include "tests/support/model_writer.h"
@@ -34,7 +35,7 @@ struct Scene {
   bool overwrites = false;
   bool exchanges = true;  // names; else the old output makes room by a rename
 
-  std::string target() const { return is_in_place ? "/disk" : "/disk/out"; }
+  std::string target() const { return is_in_place ? "/proc/disk" : "/proc/disk/out"; }
 };
 
 inline void PrintTo(const Scene& scene, std::ostream* out) { *out << scene.name; }
@@ -56,7 +57,7 @@ inline std::string SceneName(const ::testing::TestParamInfo<Scene>& scene) {
 class DiskFixture : public ::testing::Test {
  protected:
   // The models are the kernel's, unless they are to be on the disk.
-  static constexpr const char* kModelsOnDisk = "/disk/models";
+  static constexpr const char* kModelsOnDisk = "/proc/disk/models";
 
   void SetUp() override {
     const std::string config = "{\n  \"model_type\": \"llama\",\n  \"num_hidden_layers\": 1,\n  \"vocab_size\": 9\n}\n";
@@ -73,7 +74,7 @@ class DiskFixture : public ::testing::Test {
 
   // The disk at the start, with an old output where one is replaced.
   std::unique_ptr<SimulatedDisk> StartDisk(const Scene& scene, const std::string& models) const {
-    auto disk = std::make_unique<SimulatedDisk>("/disk");
+    auto disk = std::make_unique<SimulatedDisk>("/proc/disk");
     if (!scene.exchanges) disk->SetNoExchange();
     for (const auto& [name, contents] : Old(scene)) disk->PutFile(scene.target() + "/" + name, contents);
     if (models != kModelsOnDisk) return disk;
@@ -148,7 +149,11 @@ class DiskFixture : public ::testing::Test {
     const Files found = Output(disk, scene);
     if (found == Old(scene) || found == expected) return "";
     if ((scene.is_in_place || !scene.exchanges) && !found.contains("config.json")) return "";
-    std::string text = "half an output:";
+    return "half an output:" + Listing(found, expected);
+  }
+
+  static std::string Listing(const Files& found, const Files& expected) {
+    std::string text;
     for (const auto& [name, contents] : found) {
       const auto same = expected.find(name);
       const bool is_same = same != expected.end() && same->second == contents;
@@ -160,7 +165,7 @@ class DiskFixture : public ::testing::Test {
   // What stands beside the output, models apart.
   static std::vector<std::string> Leftovers(const SimulatedDisk& disk) {
     std::vector<std::string> names;
-    for (const auto& [name, contents] : disk.Files("/disk"))
+    for (const auto& [name, contents] : disk.Files("/proc/disk"))
       if (name.starts_with(".")) names.push_back(name);
     return names;
   }

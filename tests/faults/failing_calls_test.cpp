@@ -62,8 +62,10 @@ class FailingCalls : public DiskFixture, public ::testing::WithParamInterface<Sc
 
   std::string Wrong(const Fault& fault, uint64_t call, uint64_t* n_errors) const {
     const auto disk = Copy(*start, scene);
-    disk->Inject(
-        {.call = call, .error_number = fault.error_number, .repeats = fault.repeats, .is_late = fault.is_late});
+    disk->Inject({.at = calls[call - 1],
+                  .error_number = fault.error_number,
+                  .repeats = fault.repeats,
+                  .is_late = fault.is_late});
     const std::optional<Diagnostic> diagnostic = Run(plan, Options(scene), disk.get());
     std::string half = HalfOutput(*disk, scene, expected);
     if (!half.empty()) return half;
@@ -92,7 +94,7 @@ class FailingCalls : public DiskFixture, public ::testing::WithParamInterface<Sc
 
   // What a run has left that reported no error.
   std::string IsGood(const SimulatedDisk& disk) const {
-    if (Output(disk, scene) != expected) return "it is reported as done, but another output";
+    if (Output(disk, scene) != expected) return "it is reported as done:" + Listing(Output(disk, scene), expected);
     if (Output(*disk.AfterPowerCut(Unsynced::kDropAll, 0), scene) != expected)
       return "what is reported as done is not durable";
     return "";

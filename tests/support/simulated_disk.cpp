@@ -54,6 +54,11 @@ void SimulatedDisk::StopAt(uint64_t call) {
   stop_at_ = call;
 }
 
+void SimulatedDisk::StopAtChange(uint64_t change) {
+  const std::lock_guard guard(mutex_);
+  stop_at_change_ = change;
+}
+
 void SimulatedDisk::Inject(const DiskFault& fault) {
   const std::lock_guard guard(mutex_);
   faults_.push_back(fault);
@@ -86,21 +91,21 @@ bool SimulatedDisk::Began::Fails() const {
 
 SimulatedDisk::Began SimulatedDisk::Begin(std::string_view name, const std::string& path, bool is_change) {
   std::unique_lock lock(mutex_);
-  calls_.push_back({std::string(name), path, is_change});
+  calls_.push_back({std::string(name), path, is_change, ++counts_[{std::string(name), path}]});
+  const DiskCall this_call = calls_.back();
   const uint64_t call = calls_.size();
+  n_changes_ += is_change ? 1 : 0;
+  is_stopped_ = is_stopped_ || call >= stop_at_ || n_changes_ >= stop_at_change_;
   if (hook_) {
     lock.unlock();
     hook_(call);
     lock.lock();
   }
-  const DiskFault dead{.call = call, .error_number = EIO};
-  if (stop_at_ && call >= *stop_at_) return {std::move(lock), dead, true};
+  if (is_stopped_) return {std::move(lock), DiskFault{.call = call, .error_number = EIO}, true};
   for (const DiskFault& fault : faults_) {
-    const bool is_due =
-        fault.call == call || (fault.repeats && call > fault.call && failing_.contains(calls_.back().name));
-    if (!is_due) continue;
-    if (fault.repeats) failing_.insert(std::string(name));
-    return {std::move(lock), fault, false};
+    const bool is_due = fault.call == call || fault.at.IsSame(this_call);
+    if (is_due && fault.repeats) failing_.insert(this_call.name);
+    if (is_due || (fault.repeats && failing_.contains(this_call.name))) return {std::move(lock), fault, false};
   }
   return {std::move(lock), std::nullopt, false};
 }

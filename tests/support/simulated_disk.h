@@ -27,11 +27,15 @@ struct DiskCall {
   std::string name;  // of the function, e.g. "Pwrite"
   std::string path;
   bool is_change = false;  // of what is on the disk, or a sync
+  uint64_t nth = 0;        // of this name on this path; 1 = the first
+
+  bool IsSame(const DiskCall& other) const { return name == other.name && path == other.path && nth == other.nth; }
 };
 
 // What happens instead of, or to, a call.
 struct DiskFault {
   uint64_t call = 0;     // which: 1 = the first
+  DiskCall at{};         // or this one, wherever it comes: threads that read make no two runs have the same order
   int error_number = 0;  // it fails so; 0 = it reads or writes only half, at least one byte
   bool repeats = false;  // and so do all later calls of that name
   bool is_late = false;  // a sync: it did what it should, and fails; otherwise its data is lost, but still seen
@@ -48,6 +52,8 @@ class SimulatedDisk final : public SystemCalls {
   void SyncEverything();
   // From call number `call` on nothing changes any more and every call fails: the program can only give up.
   void StopAt(uint64_t call);
+  // The same before the n-th change (1 = the first).
+  void StopAtChange(uint64_t change);
   void Inject(const DiskFault& fault);
   // Calls that would need more fail with ENOSPC.
   void SetSize(uint64_t size_bytes);
@@ -135,8 +141,11 @@ class SimulatedDisk final : public SystemCalls {
   int next_fd_ = kFirstFd;
   std::vector<DiskCall> calls_;
   std::vector<DiskFault> faults_;
-  std::set<std::string> failing_;  // names of calls that fail from now on
-  std::optional<uint64_t> stop_at_;
+  std::set<std::string> failing_;                                   // names of calls that fail from now on
+  std::map<std::pair<std::string, std::string>, uint64_t> counts_;  // of calls by name and path
+  uint64_t n_changes_ = 0;
+  uint64_t stop_at_ = UINT64_MAX, stop_at_change_ = UINT64_MAX;
+  bool is_stopped_ = false;
   uint64_t size_bytes_ = uint64_t{1} << 40;
   bool has_fallocate_ = true, has_exchange_ = true;
   std::function<void(uint64_t)> hook_;
