@@ -183,6 +183,7 @@ std::string ResolveExistingPart(const std::string& absolute_path) {
   while (existing != existing.root_path()) {
     const std::string resolved = ResolvePath(existing.string());
     if (!resolved.empty()) return (rest.empty() ? fs::path(resolved) : resolved / rest).lexically_normal().string();
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP) return {};
     rest = rest.empty() ? existing.filename() : existing.filename() / rest;
     existing = existing.parent_path();
   }

@@ -72,7 +72,8 @@ bool IsRegularFile(const std::string& path);
 bool IsSymlink(const std::string& path);
 // All links resolved; empty if the path does not exist.
 std::string ResolvePath(const std::string& path);
-// The same as far as the path exists, with the rest of it as it is written.
+// The same as far as the path exists, with the rest of it as it is written; empty and errno when the disk does not say
+// whether it exists.
 std::string ResolveExistingPart(const std::string& absolute_path);
 // The names in a directory, sorted; nullopt and errno when it cannot be listed.
 std::optional<std::vector<std::string>> SortedNames(const std::string& directory);

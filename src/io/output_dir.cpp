@@ -92,9 +92,9 @@ class StagingDirectory {
 bool CanGoOn(const std::string& staging) {
   struct stat directory {
   }, journal{};
-  return Sys().Lstat(staging.c_str(), &directory) == 0 && S_ISDIR(directory.st_mode) &&
-         Sys().Lstat(Join(staging, kJournalFile).c_str(), &journal) == 0 && S_ISREG(journal.st_mode) &&
-         directory.st_uid == ::geteuid() && journal.st_uid == ::geteuid();
+  return IsThere(Join(staging, kJournalFile)) && Sys().Lstat(staging.c_str(), &directory) == 0 &&
+         S_ISDIR(directory.st_mode) && Sys().Lstat(Join(staging, kJournalFile).c_str(), &journal) == 0 &&
+         S_ISREG(journal.st_mode) && directory.st_uid == ::geteuid() && journal.st_uid == ::geteuid();
 }
 
 }  // namespace
@@ -118,7 +118,7 @@ struct OutputDir::State {
 
   // What an interrupted run left, this run may remove: it holds the lock. True: staging stays, to go on.
   bool TakeLeftovers(Leftover leftover) {
-    const bool has_staging = PathExists(places.staging) || IsSymlink(places.staging);
+    const bool has_staging = IsThere(places.staging);
     if (!lock.is_held() && has_staging)
       Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
             places.staging, "this file system has no locks; remove the directory if no other run is active");
@@ -129,8 +129,7 @@ struct OutputDir::State {
               "use it; or --overwrite replaces it");
     }
     // A kill between the two renames of a replacement.
-    if (!places.in_place && PathExists(places.old) && !PathExists(places.target))
-      MoveAll({{places.old, places.target}});
+    if (!places.in_place && IsThere(places.old) && !IsThere(places.target)) MoveAll({{places.old, places.target}});
     if (!places.in_place) RemoveTree(places.old);
     if (leftover == Leftover::kKeep && CanGoOn(places.staging)) return true;
     RemoveTree(places.staging);
@@ -151,7 +150,7 @@ struct OutputDir::State {
 
   std::string NewPath(const std::string& file_name) const {
     std::string path = PathOf(file_name);
-    if (PathExists(path)) Throw(ErrorCode::kOutIo, "the output would have two files of one name", path, {});
+    if (IsThere(path)) Throw(ErrorCode::kOutIo, "the output would have two files of one name", path, {});
     return path;
   }
 
@@ -265,11 +264,17 @@ void OutputDir::Publish() {
   state.journal.Reset();
   RemoveFile(Join(state.places.staging, kJournalFile));
   state.SyncIfAsked(state.places.staging);
-  PublishStaging(state.places, state.overwrite, state.sync);
+  state.staging->Keep(true);
+  try {
+    PublishStaging(state.places, state.overwrite, state.sync);
+  } catch (const Error&) {
+    // Some of it may be in the target already; the next run goes on with the rest.
+    state.staging->Keep(PathExists(Join(state.places.staging, kPublishingFile)));
+    throw;
+  }
   // The target is the new output, and staging is gone or the old one. What fails from here on is an error, but one
   // that says so.
   state.is_published = true;
-  state.staging->Keep(true);
   state.parents.Keep();
   try {
     state.SyncIfAsked(state.places.parent);

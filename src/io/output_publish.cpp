@@ -36,9 +36,10 @@ void MakeDurable(const std::vector<std::string>& directories, Sync sync) {
 }
 
 // Names separated by NUL, which no name has.
-void WriteList(const OutputPlaces& places, Sync sync) {
+std::vector<std::string> WriteList(const OutputPlaces& places, Sync sync) {
+  std::vector<std::string> names = EntryNames(places.staging);
   std::string list;
-  for (const std::string& name : EntryNames(places.staging)) list += name + '\0';
+  for (const std::string& name : names) list += name + '\0';
   const std::string path = Join(places.staging, kPublishingFile);
   UniqueFd fd = CreateNewFile(path + ".part");
   WriteFully(fd.get(), 0, list.data(), list.size(), path);
@@ -46,10 +47,18 @@ void WriteList(const OutputPlaces& places, Sync sync) {
   CloseWritten(std::move(fd), path);
   RenameFile(path + ".part", path);
   MakeDurable({places.staging}, sync);
+  return names;
 }
 
 std::vector<std::string> ReadList(const OutputPlaces& places) {
-  const std::string list = ReadSmallFile(Join(places.staging, kPublishingFile), kMaxListBytes);
+  std::string list;
+  try {
+    list = ReadSmallFile(Join(places.staging, kPublishingFile), kMaxListBytes);
+  } catch (const Error& error) {
+    Diagnostic diagnostic = error.diagnostics().front();
+    diagnostic.code = ErrorCode::kOutIo;  // it is no input
+    throw Error(std::move(diagnostic));
+  }
   std::vector<std::string> names;
   for (size_t begin = 0, end = 0; (end = list.find('\0', begin)) != std::string::npos; begin = end + 1)
     names.push_back(list.substr(begin, end - begin));
@@ -86,39 +95,52 @@ Moves MovesOfNew(const OutputPlaces& places, const std::vector<std::string>& lis
   return moves;
 }
 
-// After each of the three steps its names are durable: whatever the power does, config.json is the first to go and the
-// last to come. An error takes back what was moved.
-void MoveByList(const OutputPlaces& places, Sync sync) {
-  const std::vector<std::string> list = ReadList(places);
-  Moves done;
-  const auto move = [&](const Moves& moves) {
-    for (const auto& one : moves) {
-      MoveAll({one});
-      done.insert(done.begin(), {one.second, one.first});
-    }
-    if (!moves.empty()) MakeDurable({places.target}, sync);
-  };
-  try {
-    const Moves old = MovesOfOld(places, list);
-    if (!old.empty() && !PathExists(places.old)) MakeDirectory(places.old);
-    if (!old.empty()) MakeDurable({std::filesystem::path(places.old).parent_path().string()}, sync);
-    move(old);
-    move(MovesOfNew(places, list, false));
-    move(MovesOfNew(places, list, true));
-  } catch (const Error&) {
-    MoveAll(done);
-    throw;
+// Each step's names are durable before the next: whatever the power does, config.json is the first to go and the last
+// to come. Nothing is taken back after an error: the next run goes on.
+class MovingByList {
+ public:
+  MovingByList(const OutputPlaces& places, std::vector<std::string> list, Sync sync)
+      : places_(places), list_(std::move(list)), sync_(sync) {}
+
+  void Run() {
+    const Moves old = MovesOfOld(places_, list_);
+    if (!old.empty()) MakeOld();
+    const auto others = old.begin() + (!old.empty() && old.front().first == Join(places_.target, kLast) ? 1 : 0);
+    Move(Moves(old.begin(), others));
+    Move(Moves(others, old.end()));
+    Move(MovesOfNew(places_, list_, false));
+    Move(MovesOfNew(places_, list_, true));
   }
-}
+  bool has_moved() const { return has_moved_; }
+
+ private:
+  void MakeOld() {
+    if (!IsThere(places_.old)) MakeDirectory(places_.old);
+    MakeDurable({std::filesystem::path(places_.old).parent_path().string()}, sync_);
+  }
+
+  void Move(const Moves& moves) {
+    for (const auto& [from, to] : moves) {
+      RenameFile(from, to);
+      has_moved_ = true;
+    }
+    if (!moves.empty()) MakeDurable({places_.target}, sync_);
+  }
+
+  const OutputPlaces& places_;
+  const std::vector<std::string> list_;
+  const Sync sync_;
+  bool has_moved_ = false;
+};
 
 void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
   if (!OutputEntries(places).empty()) CheckOutputTarget(places.target, overwrite);
-  if (!PathExists(places.target)) MakeDirectory(places.target);
-  WriteList(places, sync);
+  if (!IsThere(places.target)) MakeDirectory(places.target);
+  MovingByList moving(places, WriteList(places, sync), sync);
   try {
-    MoveByList(places, sync);
+    moving.Run();
   } catch (const Error&) {
-    RemoveFile(Join(places.staging, kPublishingFile));
+    if (!moving.has_moved()) RemoveFile(Join(places.staging, kPublishingFile));
     throw;
   }
 }
@@ -146,8 +168,8 @@ void PublishStaging(const OutputPlaces& places, bool overwrite, Sync sync) {
 }
 
 bool FinishPublishing(const OutputPlaces& places, Sync sync) {
-  if (!PathExists(Join(places.staging, kPublishingFile))) return false;
-  MoveByList(places, sync);
+  if (!IsThere(Join(places.staging, kPublishingFile))) return false;
+  MovingByList(places, ReadList(places), sync).Run();
   return true;
 }
 

@@ -12,7 +12,7 @@
 namespace gpumerge {
 
 // When it returns, the target is the new output, durable if asked. Staging and the old output may still be there.
-// Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS); staging is as it was then.
+// Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS); staging must be kept then: FinishPublishing may need it.
 void PublishStaging(const OutputPlaces& places, bool overwrite, Sync sync);
 
 // What a killed run had begun to publish is put in place. False: there is nothing of that kind.

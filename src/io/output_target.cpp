@@ -46,9 +46,16 @@ using DirectoryId = std::pair<dev_t, ino_t>;
   Throw(ErrorCode::kOutIo, fmt::format("cannot look at the output's place: {}", ErrnoText(error_number)), path, {});
 }
 
+bool IsMissing(int error_number) {
+  return error_number == ENOENT || error_number == ENOTDIR || error_number == EACCES || error_number == ELOOP;
+}
+
 std::optional<DirectoryId> Identify(const fs::path& path) {
   struct stat status {};
-  if (Sys().Stat(path.c_str(), &status) != 0) return std::nullopt;
+  if (Sys().Stat(path.c_str(), &status) != 0) {
+    if (!IsMissing(errno)) ThrowLook(path, errno);
+    return std::nullopt;
+  }
   return DirectoryId{status.st_dev, status.st_ino};
 }
 
@@ -66,7 +73,7 @@ bool Contains(const std::vector<DirectoryId>& ids, const std::optional<Directory
 }
 
 bool IsMountPoint(const std::string& path) {
-  if (!PathExists(path)) return false;
+  if (!Identify(path)) return false;
   if (const int is_root = Sys().IsMountRoot(path.c_str()); is_root >= 0) return is_root == 1;
   const auto own = Identify(path), parent = Identify(fs::path(path).parent_path());
   return own && parent && own->first != parent->first;
@@ -78,7 +85,7 @@ bool IsWorkingDirectory(const std::string& path) {
 }
 
 fs::path NearestExisting(fs::path path) {
-  while (!PathExists(path.string()) && path != path.parent_path()) path = path.parent_path();
+  while (!Identify(path) && path != path.parent_path()) path = path.parent_path();
   return path;
 }
 
@@ -118,11 +125,19 @@ void CheckMayReplace(const OutputPlaces& places, const std::vector<std::string>&
 
 }  // namespace
 
+bool IsThere(const std::string& path) {
+  struct stat status {};
+  if (Sys().Lstat(path.c_str(), &status) == 0) return true;
+  if (!IsMissing(errno)) ThrowLook(path, errno);
+  return false;
+}
+
 OutputPlaces FindOutputPlaces(const std::string& target) {
   std::error_code error;
-  fs::path resolved = fs::absolute(target, error);
-  if (!error) resolved = ResolveExistingPart(resolved.string());
+  const fs::path absolute = fs::absolute(target, error);
   if (error || target.empty()) ThrowLook(target, target.empty() ? ENOENT : error.value());
+  fs::path resolved = ResolveExistingPart(absolute.string());
+  if (resolved.empty()) ThrowLook(target, errno);
   if (!resolved.has_filename()) resolved = resolved.parent_path();
   if (!resolved.has_filename()) Throw(ErrorCode::kOutExists, "the root directory cannot be an output", target, {});
 
@@ -166,7 +181,7 @@ void CheckOutputTarget(const std::string& target, bool overwrite) {
 
   const std::vector<std::string> entries = OutputEntries(places);
   // A run that was killed while it published is finished first; then what is there is looked at again.
-  if (entries.empty() || PathExists(places.staging + "/" + kPublishingFile)) return;
+  if (entries.empty() || IsThere(places.staging + "/" + kPublishingFile)) return;
   if (overwrite) return CheckMayReplace(places, entries);
   throw Error(
       {.code = ErrorCode::kOutExists,

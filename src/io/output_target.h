@@ -23,6 +23,9 @@ struct OutputPlaces {
   bool in_place = false;
 };
 
+// Whether there is something of that name, links not followed. Throws Error(OUT-IO) when the disk does not say.
+bool IsThere(const std::string& path);
+
 // Throws Error(OUT-IO, OUT-EXISTS) when the target cannot be a directory of its own.
 OutputPlaces FindOutputPlaces(const std::string& target);
 
