@@ -23,6 +23,8 @@ constexpr uint64_t kMaxThreads = 1024;
 // A shard holds at least one tensor whatever its size says; less than this is a slip of the unit.
 constexpr uint64_t kMinShardBytes = 1000;
 constexpr std::array<std::string_view, 2> kSyncs{"full", "none"};
+constexpr std::array<std::string_view, 2> kResumes{"check", "trust"};
+constexpr std::array<std::string_view, 2> kVerifies{"full", "header"};
 constexpr std::array<std::string_view, 2> kErrorFormats{"text", "json"};
 
 std::vector<std::string_view> VerbNames() {
@@ -132,6 +134,14 @@ void PlaceTopic(const RawFlags& raw, Arguments* arguments, Problems* problems) {
     problems->push_back(UsageProblem("no model is given", fmt::format("usage: gpumerge {}", spec.usage)));
 }
 
+void FillResume(const RawFlags& raw, RunOptions* run, Problems* problems) {
+  const bool trusts = Choice(raw, "resume", kResumes, problems).value_or(0) == 1;
+  run->resume = raw.Has("restart") ? Resume::kNever : trusts ? Resume::kTrust : Resume::kCheck;
+  run->verify = Choice(raw, "verify", kVerifies, problems).value_or(0) == 1 ? Verify::kHeader : Verify::kFull;
+  if (raw.Has("restart") && raw.Has("resume"))
+    problems->push_back(UsageProblem("--restart and --resume exclude each other", ""));
+}
+
 // What only GPUs heed is not ignored silently where the command line rules GPUs out.
 void CheckGpuFlags(const RawFlags& raw, const RunOptions& run, Problems* problems) {
   if (run.device != Device::kCpu && run.device != Device::kReference) return;
@@ -158,6 +168,7 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;
+  FillResume(raw, &arguments->run, problems);
   arguments->overrides.seed = WholeNumber(raw, "seed", 0, UINT64_MAX, problems);
   arguments->overrides.dtype = OutputType(raw, "dtype", problems);
   arguments->overrides.out_dtype = OutputType(raw, "out-dtype", problems);

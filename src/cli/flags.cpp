@@ -122,7 +122,17 @@ const std::vector<FlagSpec> kFlags{
      "costed for one\nof --vram SIZE",
      kPlanOnly},
     {"measure", "", "", kMachine, "time copies between the host and each GPU, half a second", kDevicesOnly},
-    {"sync", "", "full|none", kMachine, "none leaves flushing to disk to the system", kMergeOnly},
+    {"restart", "", "", kMachine, "begin anew; what an interrupted run has finished is thrown away", kMergeOnly},
+    {"resume", "", "check|trust", kMachine,
+     "how to go on after an interrupted run, which the same\ncommand always does: check (the default) reads and hashes "
+     "again\nwhat is finished, trust does not",
+     kMergeOnly, true},
+    {"verify", "", "full|header", kMachine,
+     "before it is published, the output is read again and hashed\n(full, the default), or only its structure is "
+     "looked at",
+     kMergeOnly},
+    {"sync", "", "full|none", kMachine,
+     "none leaves flushing to disk to the system: faster, but a\npower cut may cost the output", kMergeOnly},
     {"quiet", "q", "", kTalk, "only warnings and errors", kQuietVerbs},
     {"verbose", "v", "", kTalk, "also notes on how things were decided", kMergeOnly},
     {"json",

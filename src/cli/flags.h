@@ -35,6 +35,7 @@ struct FlagSpec {
   std::string_view group;       // heading in the help
   std::string_view help;        // '\n' where the help's line may end
   std::vector<Verb> verbs;      // that take it
+  bool needs_equals = false;    // --name=value, never --name value
   bool Takes(Verb verb) const;
 };
 std::span<const FlagSpec> Flags();

@@ -14,7 +14,7 @@ constexpr size_t kTextColumn = 27;
 std::string FlagLines(const FlagSpec& flag) {
   std::string left = flag.short_name.empty() ? std::string("      ") : fmt::format("  -{}, ", flag.short_name);
   left += fmt::format("--{}", flag.name);
-  if (!flag.value.empty()) left += fmt::format(" {}", flag.value);
+  if (!flag.value.empty()) left += fmt::format("{}{}", flag.needs_equals ? '=' : ' ', flag.value);
   std::string lines = left.size() + 2 > kTextColumn ? fmt::format("{}\n{:{}}", left, "", kTextColumn)
                                                     : fmt::format("{:{}}", left, kTextColumn);
   for (const char c : flag.help) {

@@ -99,6 +99,8 @@ std::string StatsAsJson(const RunStats& stats) {
   const Json json{{"output_dir", stats.output_dir},
                   {"device", stats.device},
                   {"tensors", totals.tensors_done},
+                  {"tensors_resumed", totals.tensors_resumed},
+                  {"bytes_resumed", totals.bytes_resumed},
                   {"bytes_read", totals.bytes_read},
                   {"bytes_written", totals.bytes_written},
                   {"elements_computed", totals.elems_computed},

@@ -88,10 +88,11 @@ std::string Summary(const Plan& plan, const RunStats& stats) {
   const Progress& totals = stats.totals;
   std::string text = fmt::format(
       "merged {} with {}: {}\n"
-      "  {}, {} written in {} ({})\n"
+      "  {}{}, {} written in {} ({})\n"
       "  device {}; memory {} of {} allowed\n"
       "  seed {}; {}\n",
       ModelsText(plan), plan.method, EscapeForTerminal(stats.output_dir, 4096), Count(totals.tensors_done, "tensor"),
+      totals.tensors_resumed == 0 ? "" : fmt::format(", {} of them resumed", totals.tensors_resumed),
       FormatBytes(totals.bytes_written), SecondsText(totals.elapsed_seconds), FormatRates(totals), stats.device,
       FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes), plan.seed,
       Count(plan.warnings.size() + stats.warnings.size(), "warning"));

@@ -40,6 +40,17 @@ void CheckValue(const FlagSpec& flag, const std::string& value) {
   Fail(fmt::format("--{} needs a value: {}", flag->name, flag->value), help);
 }
 
+// `--resume recipe.yaml` would otherwise take the recipe for a value.
+void CheckEquals(Verb verb, const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (argument == "--") return;
+    const FlagSpec* flag = argument.starts_with("--") ? FindFlag(argument.substr(2)) : nullptr;
+    if (flag != nullptr && flag->needs_equals && flag->Takes(verb))
+      Fail(fmt::format("{} needs its value after an equals sign", argument),
+           fmt::format("write --{}={}, or leave it out", flag->name, flag->value));
+  }
+}
+
 struct Slot {
   const FlagSpec* flag;
   std::vector<std::string> values;
@@ -73,6 +84,7 @@ void Collect(const Slot& slot, RawFlags* raw) {
 }  // namespace
 
 RawFlags ParseFlags(Verb verb, const std::vector<std::string>& arguments) {
+  CheckEquals(verb, arguments);
   CLI::App app;
   app.set_help_flag();  // help is one of our own flags
   app.allow_extras();

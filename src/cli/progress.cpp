@@ -17,6 +17,12 @@ namespace {
 constexpr double kSecondsBetweenLogLines = 5;
 constexpr size_t kBarColumns = 20;
 
+std::string PhaseText(const Progress& progress) {
+  const bool is_before = progress.phase == Progress::Phase::kResuming;
+  return fmt::format("{} {} of {}", is_before ? "checking what is finished:" : "verifying the output:",
+                     FormatBytes(progress.bytes_checked), FormatBytes(progress.bytes_to_check));
+}
+
 // Reading and writing overlap, so the share done is that of both together.
 double ShareDone(const Progress& progress) {
   const uint64_t total = progress.bytes_to_read + progress.bytes_to_write;
@@ -56,11 +62,13 @@ std::string FormatRates(const Progress& progress) {
 }
 
 std::string FormatProgress(const Progress& progress, size_t columns) {
+  if (progress.phase != Progress::Phase::kMerging) return PhaseText(progress).substr(0, columns);
   // By importance: whatever no longer fits is left out.
   const std::array<std::string, 6> parts{
       fmt::format("{:3.0f} %", std::floor(ShareDone(progress) * 100)),
       TimeLeft(progress),
-      fmt::format("{}/{} tensors", progress.tensors_done, progress.tensors_total),
+      fmt::format("{}/{} tensors{}", progress.tensors_done, progress.tensors_total,
+                  progress.tensors_resumed == 0 ? "" : fmt::format(" ({} resumed)", progress.tensors_resumed)),
       fmt::format("{} of {}", FormatBytes(progress.bytes_read + progress.bytes_written),
                   FormatBytes(progress.bytes_to_read + progress.bytes_to_write)),
       FormatRates(progress),
@@ -78,14 +86,20 @@ std::string FormatProgress(const Progress& progress, size_t columns) {
 ProgressPrinter::ProgressPrinter(Messages* messages) : messages_(messages), is_terminal_(StderrIsTerminal()) {}
 
 void ProgressPrinter::Update(const Progress& progress) {
+  if (progress.tensors_resumed > 0 && !resuming_is_said_) {
+    resuming_is_said_ = true;
+    messages_->Note(fmt::format("going on with an interrupted run: {} of {} tensors ({}) were finished",
+                                progress.tensors_resumed, progress.tensors_total, FormatBytes(progress.bytes_resumed)));
+  }
   if (is_terminal_) {
     // The last column stays free: some terminals wrap there.
     const size_t columns = std::max<size_t>(TerminalColumns(), 20) - 1;
     const std::string bar = Bar(ShareDone(progress)) + " ";
-    const bool has_room = columns > 60 + bar.size();
+    const bool has_room = columns > 60 + bar.size() && progress.phase == Progress::Phase::kMerging;
     messages_->Redraw((has_room ? bar : "") + FormatProgress(progress, columns - (has_room ? bar.size() : 0)));
     return;
   }
+  last_line_at_seconds_ = std::min(last_line_at_seconds_, progress.elapsed_seconds);  // phases have clocks of their own
   if (progress.elapsed_seconds - last_line_at_seconds_ < kSecondsBetweenLogLines) return;
   last_line_at_seconds_ = progress.elapsed_seconds;
   messages_->Note(FormatDuration(progress.elapsed_seconds) + "  " + FormatProgress(progress, 200));

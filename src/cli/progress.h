@@ -30,6 +30,7 @@ class ProgressPrinter {
  private:
   Messages* messages_;
   bool is_terminal_;
+  bool resuming_is_said_ = false;
   double last_line_at_seconds_ = 0;
 };
 

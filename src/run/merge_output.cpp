@@ -74,7 +74,8 @@ MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
       done_(plan.items.size()),
       results_(plan.items.size()),
       batch_bytes_(kFirstBatchBytes),
-      flushed_at_(Clock::now()) {}
+      begun_at_(Clock::now()),
+      flushed_at_(begun_at_) {}
 
 void MergeOutput::Begin() {
   for (const PlanShard& shard : plan_.shards) shard_is_there_.push_back(out_.has_journal() && HasShard(shard));
@@ -94,7 +95,8 @@ void MergeOutput::Begin() {
 
 bool MergeOutput::HasShard(const PlanShard& shard) const {
   struct stat status {};
-  return Sys().Lstat((out_.staging_path() + "/" + shard.file_name).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+  const std::string path = out_.staging_path() + "/" + shard.file_name;
+  return Sys().Lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
          static_cast<uint64_t>(status.st_size) == shard.size_bytes;
 }
 
@@ -234,6 +236,7 @@ void MergeOutput::Flush() {
 
 void MergeOutput::Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const {
   progress.phase = phase;
+  progress.elapsed_seconds = Since(begun_at_);
   progress.bytes_checked = bytes;
   progress.bytes_to_check = bytes_to_check;
   if (options_.on_progress && !options_.on_progress(progress))
@@ -257,15 +260,20 @@ void MergeOutput::Finish(const Progress& totals) {
   try {
     out_.Publish();
   } catch (const Error&) {
-    // Publishing takes the journal away; the next run only has to publish.
-    if (!out_.is_published()) {
-      std::fill(done_.begin(), done_.end(), true);
-      out_.WriteJournal(JournalText());
-      recorded_ = done_;
-      out_.KeepStaging(true);
-      is_kept_ = true;
-    }
+    if (!out_.is_published()) KeepComplete();
     throw;
+  }
+}
+
+// Publishing has taken the journal away, or got further; the next run only has to publish.
+void MergeOutput::KeepComplete() {
+  is_kept_ = true;
+  out_.KeepStaging(true);
+  std::fill(done_.begin(), done_.end(), true);
+  recorded_ = done_;
+  try {
+    out_.WriteJournal(JournalText());
+  } catch (const Error&) {  // the error that ended the run is the one to tell
   }
 }
 
@@ -286,10 +294,11 @@ Error MergeOutput::After(const Error& error) {
   if (!is_kept_ && !MayGoOnAfter(error.code())) return error;
   const bool is_kept = KeepForResume();
   if (!is_kept && error.code() != ErrorCode::kCancelled) return error;
+  const uint64_t n_finished = is_kept_ ? Totals(plan_).n_tensors : CountRecorded();
   std::string& help = diagnostics.front().help;
   if (!help.empty()) help += "; ";
   help += is_kept && has_begun_ ? fmt::format("resumable: run the same command again; {} of {} tensors are finished",
-                                              CountRecorded(), Totals(plan_).n_tensors)
+                                              n_finished, Totals(plan_).n_tensors)
           : is_kept             ? "resumable: run the same command again"
                                 : "run the same command again; no tensor was finished yet";
   return Error(std::move(diagnostics));

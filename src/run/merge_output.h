@@ -58,6 +58,7 @@ class MergeOutput {
   bool IsDue() const;
   void Flush();
   bool KeepForResume();
+  void KeepComplete();
   // The output's items that a further run finds finished.
   uint64_t CountRecorded() const;
   void Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const;
@@ -77,6 +78,7 @@ class MergeOutput {
   std::vector<bool> recorded_;           // (n_items): those that the journal on the disk has
   uint64_t dirty_bytes_ = 0;             // written since the last flush
   uint64_t batch_bytes_;                 // after so many bytes a flush is due
+  const std::chrono::steady_clock::time_point begun_at_;
   std::chrono::steady_clock::time_point flushed_at_;
   bool is_broken_ = false;  // a flush failed
   bool is_kept_ = false;    // publishing failed, and the journal is there again
