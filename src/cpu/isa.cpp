@@ -5,16 +5,29 @@
 
 #include "gpumerge/error.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace gpumerge {
 namespace {
+
+#if defined(__x86_64__)
+// F16C, MOVBE and LZCNT, whose names clang 14 does not know in __builtin_cpu_supports.
+bool HasRestOfV3() {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned kF16c = 1u << 29, kMovbe = 1u << 22, kLzcnt = 1u << 5;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & kF16c) == 0 || (ecx & kMovbe) == 0) return false;
+  return __get_cpuid(0x80000001u, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kLzcnt) != 0;
+}
+#endif
 
 bool CpuRuns(std::string_view isa) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
   const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-                  __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") &&
-                  __builtin_cpu_supports("lzcnt") && __builtin_cpu_supports("movbe");
+                  __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") && HasRestOfV3();
   if (isa == "x86-64-v2") return v2;
   if (isa == "x86-64-v3") return v3;
   if (isa == "x86-64-v4")
