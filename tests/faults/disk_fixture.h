@@ -119,11 +119,13 @@ class DiskFixture : public ::testing::Test {
     return options;
   }
 
-  // Of the whole merge on that disk; nothing when it was good.
-  static std::optional<Diagnostic> Run(const Plan& plan, const RunOptions& options, SimulatedDisk* disk) {
+  // Of the whole merge on that disk; nothing when it was good. n_resumed counts tensors that an interrupted run left.
+  static std::optional<Diagnostic> Run(const Plan& plan, const RunOptions& options, SimulatedDisk* disk,
+                                       uint64_t* n_resumed = nullptr) {
     const ReplacedSystemCalls replaced(*disk);
     try {
-      RunMerge(plan, options);
+      const RunStats stats = RunMerge(plan, options);
+      if (n_resumed != nullptr) *n_resumed += stats.totals.tensors_resumed;
     } catch (const Error& error) {
       return error.diagnostics().front();
     }
