@@ -73,7 +73,7 @@ MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
            options.resume == Resume::kNever ? Leftover::kDiscard : Leftover::kKeep),
       done_(plan.items.size()),
       results_(plan.items.size()),
-      batch_bytes_(kFirstBatchBytes),
+      batch_bytes_(options.max_batch_bytes == 0 ? kFirstBatchBytes : options.max_batch_bytes),
       begun_at_(Clock::now()),
       flushed_at_(begun_at_) {}
 
@@ -126,7 +126,9 @@ void MergeOutput::TakeRecords(const Journal& journal) {
                                .output_hash = record.hash,
                                .used_lerp = record.used_lerp,
                                .loss = {record.error_squares, record.change_squares},
-                               .n_overflowed = record.n_overflowed};
+                               .n_overflowed = record.n_overflowed,
+                               .n_nonfinite = record.n_nonfinite,
+                               .n_differing = record.n_differing};
   }
 }
 
@@ -178,6 +180,8 @@ std::string MergeOutput::RecordLine(uint64_t i) const {
                                    .hash = result.output_hash,
                                    .inputs = result.input_hashes,
                                    .n_overflowed = result.n_overflowed,
+                                   .n_nonfinite = result.n_nonfinite,
+                                   .n_differing = result.n_differing,
                                    .used_lerp = result.used_lerp,
                                    .error_squares = result.loss.error_squares,
                                    .change_squares = result.loss.change_squares});

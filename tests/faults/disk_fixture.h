@@ -115,6 +115,7 @@ class DiskFixture : public ::testing::Test {
     options.threads = 1;
     options.memory_bytes = uint64_t{64} << 20;
     options.sync = Sync::kFull;
+    options.max_batch_bytes = 1;  // each tensor on its own
     options.overwrite = scene.overwrites;
     return options;
   }
