@@ -126,9 +126,7 @@ void MergeOutput::TakeRecords(const Journal& journal) {
                                .output_hash = record.hash,
                                .used_lerp = record.used_lerp,
                                .loss = {record.error_squares, record.change_squares},
-                               .n_overflowed = record.n_overflowed,
-                               .n_nonfinite = record.n_nonfinite,
-                               .n_differing = record.n_differing};
+                               .n_overflowed = record.n_overflowed};
   }
 }
 
@@ -180,8 +178,6 @@ std::string MergeOutput::RecordLine(uint64_t i) const {
                                    .hash = result.output_hash,
                                    .inputs = result.input_hashes,
                                    .n_overflowed = result.n_overflowed,
-                                   .n_nonfinite = result.n_nonfinite,
-                                   .n_differing = result.n_differing,
                                    .used_lerp = result.used_lerp,
                                    .error_squares = result.loss.error_squares,
                                    .change_squares = result.loss.change_squares});
