@@ -6,5 +6,6 @@
 #include <vector>
 
 int main(int argc, char** argv) {
+  gpumerge::cli::HandleTerminate();
   return gpumerge::cli::Run(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

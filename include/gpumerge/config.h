@@ -101,6 +101,30 @@ enum class OverflowPolicy : uint8_t {
   kInf,       // infinity, or NaN in a type without one
 };
 
+// What happens to NaN and infinity in a tensor that is merged. In one that is copied they are a warning.
+enum class NonFinitePolicy : uint8_t {
+  kError,
+  kAllow,  // they go through the arithmetic as IEEE 754 has it, and are counted
+};
+
+// What happens to a tensor of whole numbers, or a bool one, that differs between models.
+enum class IntPolicy : uint8_t {
+  kError,
+  kBase,  // the base's tensor, or the first model's where there is no base
+};
+
+// What happens to a tensor that the base, or the first model, lacks.
+enum class ExtraPolicy : uint8_t {
+  kError,  // unless `missing:` says what to do with it
+  kDrop,
+};
+
+// What tensors of an 8-bit floating type are taken for.
+enum class Float8Policy : uint8_t {
+  kError,  // a quantised model's codes, which have scales somewhere
+  kPlain,  // the numbers themselves
+};
+
 struct MergeConfig {
   std::string file;  // for messages; "" when the recipe did not come from a file
   // Of a recipe of several documents. A named document's random draws differ from another's.
@@ -125,6 +149,13 @@ struct MergeConfig {
   Location chat_template_at;
   MissingPolicy missing = MissingPolicy::kError;
   OverflowPolicy overflow = OverflowPolicy::kError;
+  NonFinitePolicy nonfinite = NonFinitePolicy::kError;
+  IntPolicy int_policy = IntPolicy::kError;
+  ExtraPolicy extra = ExtraPolicy::kError;
+  Float8Policy float8 = Float8Policy::kError;
+  // Where a model's tensor has another shape than the base's: "error", or "base", which then stands in for it. The
+  // first condition that matches decides; each has one value.
+  std::vector<ConditionalValue> on_mismatch;
   uint64_t seed = 0;
   std::optional<std::string> output;         // output directory
   std::optional<uint64_t> shard_size_bytes;  // default 5'000'000'000

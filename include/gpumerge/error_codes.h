@@ -90,6 +90,7 @@ namespace gpumerge {
   X(kMmTied, "MM-TIE", 6, "tied embeddings are stated inconsistently (a warning)")                          \
   X(kMmTokenizer, "MM-TOKENIZER", 6, "the models' tokenizers map tokens differently")                       \
   X(kMmVocab, "MM-VOCAB", 6, "the models' vocabularies have different sizes")                               \
+  X(kMmBuffer, "MM-BUFFER", 6, "a buffer that is copied differs between the models (a warning)")            \
   X(kMmConfig, "MM-CONFIG", 6, "config.json files differ in what changes the forward pass (a warning)")     \
   X(kRemoteCode, "CFG-REMOTECODE", 6, "config.json asks for Python code files (a warning)")                 \
   X(kNumNonFiniteIn, "NUM-NAN-IN", 7, "an input tensor holds NaN or infinity")                              \

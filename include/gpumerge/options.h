@@ -40,6 +40,8 @@ struct PlanOptions {
   std::string output_dir;        // overrides the recipe's `output:`; "" = not given
   std::string hub_cache;         // overrides the environment's Hugging Face cache; "" = not given
   bool strict = false;           // warnings become errors
+  bool follow_symlinks = false;  // links in a local model's directory may lead anywhere
+  bool ignore_unlisted = false;  // tensors in shards that the index does not list are left out, with a warning
   bool overwrite = false;        // an existing output may be replaced
   bool stages_are_kept = false;  // the plan is not run itself, but its documents one by one (see SplitStages)
 };
@@ -71,6 +73,7 @@ struct RunOptions {
   Resume resume = Resume::kCheck;
   Verify verify = Verify::kFull;
   bool overwrite = false;
+  bool strict = false;           // what would be a warning ends the run before anything is published
   uint64_t max_chunk_elems = 0;  // for tests; 0 = as the budget allows. Rounded up to whole blocks
   uint64_t max_batch_bytes = 0;  // for tests; 0 = as the disk is fast. So much is made durable and journaled at once
   std::string max_cpu_isa;       // for tests: "x86-64-v2", ...; "" = the best this CPU has

@@ -57,14 +57,16 @@ struct PlanInput {
 
 enum class PlanAction : uint8_t {
   kMerge,  // run the method
-  kCopy,   // the bytes of the inputs, which must all be equal
+  kCopy,   // the bytes of the inputs, which must all be equal, unless may_differ
 };
 
 struct PlanItem {
   std::string name;  // output tensor
   PlanAction action = PlanAction::kMerge;
-  std::string reason;                                // why a kCopy is one; empty for kMerge
-  OverflowPolicy overflow = OverflowPolicy::kError;  // of kMerge
+  std::string reason;                                   // why a kCopy is one; empty for kMerge
+  OverflowPolicy overflow = OverflowPolicy::kError;     // of kMerge
+  NonFinitePolicy nonfinite = NonFinitePolicy::kError;  // of kMerge
+  bool may_differ = false;        // of kCopy: the first input's bytes are taken, and differences from them reported
   std::string remark;             // what was done because some models lack the tensor; empty: all have it
   MergeJob job;                   // for kCopy: inputs, out_dtype, shape and n_elems only
   std::vector<PlanInput> inputs;  // parallel to job.inputs
@@ -101,6 +103,12 @@ struct PlanCopiedFile {
   std::string source_path;
 };
 
+// A tensor that the recipe's `extra: drop` leaves out.
+struct PlanDropped {
+  std::string tensor;
+  uint32_t model = 0;  // index in Plan::models
+};
+
 struct Plan {
   std::string method;
   uint64_t seed = 0;
@@ -108,7 +116,8 @@ struct Plan {
   std::vector<PlanFile> files;
   // In output order: by shard, then by offset. A stage's items stand before the first item that reads them.
   std::vector<PlanItem> items;
-  std::vector<PlanStage> stages;  // empty for a recipe of one document; in an order in which they could run
+  std::vector<PlanDropped> dropped;  // by document, model and name
+  std::vector<PlanStage> stages;     // empty for a recipe of one document; in an order in which they could run
   std::vector<PlanShard> shards;
   std::vector<PlanTextFile> text_files;
   std::vector<PlanCopiedFile> copied_files;

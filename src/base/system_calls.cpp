@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <memory>
+#include <new>
 #include <string_view>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -66,10 +67,12 @@ class Kernel final : public SystemCalls {
   }
   std::string RealPath(const char* path) override {
     const std::unique_ptr<char, void (*)(void*)> resolved(::realpath(path, nullptr), &std::free);
+    if (!resolved && errno == ENOMEM) throw std::bad_alloc();  // like any other allocation, not a defect of the path
     return resolved ? resolved.get() : "";
   }
   int ReadDirectory(const char* path, std::vector<std::string>* names) override {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path), &::closedir);
+    if (!directory && errno == ENOMEM) throw std::bad_alloc();
     if (!directory) return -1;
     errno = 0;  // the end of a directory is known from an error only by errno
     while (const dirent* entry = ::readdir(directory.get())) {

@@ -153,7 +153,9 @@ void CheckGpuFlags(const RawFlags& raw, const RunOptions& run, Problems* problem
 
 void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) {
   arguments->plan.hub_cache = raw.Get("cache-dir");
-  arguments->plan.strict = raw.Has("strict");
+  arguments->plan.follow_symlinks = raw.Has("follow-symlinks");
+  arguments->plan.ignore_unlisted = raw.Has("ignore-unlisted");
+  arguments->plan.strict = arguments->run.strict = raw.Has("strict");
   arguments->plan.overwrite = arguments->run.overwrite = raw.Has("overwrite");
   DeviceOf(raw, "device", &arguments->run, problems);
   arguments->run.vram_bytes = Size(raw, "vram", 1, problems);
@@ -173,7 +175,8 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->overrides.dtype = OutputType(raw, "dtype", problems);
   arguments->overrides.out_dtype = OutputType(raw, "out-dtype", problems);
   arguments->overrides.shard_size_bytes = Size(raw, "shard-size", kMinShardBytes, problems);
-  Choice(raw, "error-format", kErrorFormats, problems);
+  arguments->error_format =
+      Choice(raw, "error-format", kErrorFormats, problems).value_or(0) == 1 ? ErrorFormat::kJson : ErrorFormat::kText;
   arguments->json = raw.Has("json");
   arguments->markdown = raw.Has("markdown");
   arguments->quiet = raw.Has("quiet");

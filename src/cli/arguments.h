@@ -42,6 +42,7 @@ struct Arguments {
   bool verify_inputs = false;  // merge
   std::string manifest;        // for that; "" = none
   bool json = false;
+  ErrorFormat error_format = ErrorFormat::kText;
   bool markdown = false;
   bool quiet = false;
   bool verbose = false;

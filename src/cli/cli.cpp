@@ -11,10 +11,13 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <span>
 #include <system_error>
+#include <unistd.h>
 
 namespace gpumerge::cli {
 namespace {
@@ -51,7 +54,21 @@ int Report(const Diagnostic& diagnostic, Messages* messages) {
   return exit_status;
 }
 
+// Memory can end where no exception may pass, for example while a thread starts. Whatever was under way is not visible.
+void EndWithoutMemory() {
+  try {
+    if (const std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const std::bad_alloc&) {
+    WriteStderr("gpumerge: error[RES-MEM]: the system has no more memory\n  exit:  10\n");
+    ::_exit(Info(ErrorCode::kResMemory).exit_status);
+  } catch (...) {  // a bug: the core dump says more
+  }
+  std::abort();
+}
+
 }  // namespace
+
+void HandleTerminate() { std::set_terminate(EndWithoutMemory); }
 
 int Run(const std::vector<std::string>& words) {
   EnsureStandardStreams();
@@ -71,6 +88,10 @@ int Run(const std::vector<std::string>& words) {
   } catch (const std::bad_alloc&) {
     return Report({ErrorCode::kResMemory, "the system has no more memory", "", "", "",
                    "give a smaller --memory, or free some; nothing was published"},
+                  &messages);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return Report({ErrorCode::kInIo, fmt::format("a path cannot be looked at: {}", error.what()), "", "", "",
+                   "has the working directory been deleted?"},
                   &messages);
   } catch (const std::system_error& error) {  // a thread could not be started
     return Report({ErrorCode::kResMemory, fmt::format("the system refuses a thread or memory: {}", error.what()), "",

@@ -9,6 +9,9 @@
 
 namespace gpumerge::cli {
 
+// To be called first: memory that ends where no exception may pass has its exit status too.
+void HandleTerminate();
+
 // words: argv without the program's name. Call once a process: it changes how signals are handled.
 int Run(const std::vector<std::string>& words);
 

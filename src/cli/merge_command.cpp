@@ -7,6 +7,7 @@
 #include "src/cli/json_text.h"
 #include "src/cli/progress.h"
 #include "src/cli/signals.h"
+#include "src/cli/terminal.h"
 #include "src/io/output_dir.h"
 #include "src/plan/explain.h"
 #include "src/plan/plan_findings.h"
@@ -20,6 +21,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -138,6 +140,16 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
   messages->Note(text);
 }
 
+// What is said of a merge that is published.
+void Conclude(const Plan& plan, const RunStats& stats, const Arguments& arguments, StatsFile* stats_file,
+              Messages* messages) {
+  messages->EndRedraw();
+  for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
+  if (stats_file != nullptr) stats_file->Write(stats);
+  messages->Record(Summary(plan, stats));
+  if (!arguments.quiet) PrintResult(Summary(plan, stats));
+}
+
 void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file, Messages* messages) {
   Announce(plan, EstimateRun(plan, arguments.run), messages);
   if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
@@ -148,11 +160,11 @@ void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file
     return StopSignal() == 0;
   };
   const RunStats stats = RunMerge(plan, options);
-  messages->EndRedraw();
-  for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
-  if (stats_file != nullptr) stats_file->Write(stats);
-  messages->Record(Summary(plan, stats));
-  if (!arguments.quiet) PrintResult(Summary(plan, stats));
+  try {
+    Conclude(plan, stats, arguments, stats_file, messages);
+  } catch (const std::bad_alloc&) {
+    WriteStderr("gpumerge: the output is complete; there is no memory to say more of it\n");
+  }
 }
 
 }  // namespace
@@ -169,7 +181,7 @@ int PlanCommand(const Arguments& arguments, Messages*) {
 }
 
 int MergeCommand(const Arguments& arguments, Messages* messages) {
-  CatchStopSignals();
+  CatchStopSignals(arguments.error_format);
   Recipe recipe = ReadRecipe(arguments);
   if (arguments.keep_stages.empty()) {
     const Plan plan = MakePlan(recipe, arguments.plan);

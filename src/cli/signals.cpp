@@ -1,20 +1,73 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
+//
+// All that a handler does is async-signal-safe; its messages are made before.
 #include "src/cli/signals.h"
 
+#include "src/cli/json_text.h"
+
+#include "gpumerge/error.h"
+
+#include <fmt/format.h>
+
+#include <array>
 #include <csignal>
-#include <initializer_list>
+#include <ctime>
+#include <string>
 #include <unistd.h>
 
 namespace gpumerge::cli {
 namespace {
 
+// Leaves time for the process's end within two seconds.
+constexpr timespec kGrace{1, 500'000'000};
+
+struct StopMessage {
+  int signal;
+  const char* name;
+  std::array<char, 512> text;
+  size_t size_bytes;
+};
+std::array<StopMessage, 3> stop_messages{
+    {{SIGINT, "SIGINT", {}, 0}, {SIGTERM, "SIGTERM", {}, 0}, {SIGHUP, "SIGHUP", {}, 0}}};
+
 volatile std::sig_atomic_t stop_signal = 0;
+timer_t grace_timer;
+volatile std::sig_atomic_t has_timer = 0;
 
 void OnStopSignal(int signal) {
-  // Nothing is half visible at any moment, so leaving at once is safe; the staging directory stays behind.
   if (stop_signal != 0) ::_exit(128 + signal);
   stop_signal = signal;
+  const itimerspec once{{}, kGrace};
+  if (has_timer != 0) ::timer_settime(grace_timer, 0, &once, nullptr);
+}
+
+void OnGraceEnd(int) {
+  for (const StopMessage& message : stop_messages)
+    if (message.signal == stop_signal && ::write(STDERR_FILENO, message.text.data(), message.size_bytes) < 0) break;
+  ::_exit(128 + stop_signal);
+}
+
+void MakeMessages(ErrorFormat format) {
+  for (StopMessage& message : stop_messages) {
+    const int status = 128 + message.signal;
+    const Diagnostic diagnostic{.code = ErrorCode::kCancelled,
+                                .message = fmt::format("ended by {} before the work had stopped", message.name),
+                                .help = "resumable: run the same command again"};
+    const std::string text = format == ErrorFormat::kJson
+                                 ? DiagnosticAsJson(diagnostic, "error", status) + "\n"
+                                 : fmt::format("\ngpumerge: error[{}]: {}\n  help:  {}\n  exit:  {}\n",
+                                               Info(diagnostic.code).code, diagnostic.message, diagnostic.help, status);
+    message.size_bytes = text.copy(message.text.data(), message.text.size());
+  }
+}
+
+bool Handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  return ::sigaction(signal, &action, nullptr) == 0;
 }
 
 }  // namespace
@@ -24,16 +77,18 @@ void IgnoreWriteSignals() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-void CatchStopSignals() {
-  struct sigaction action {};
-  action.sa_handler = OnStopSignal;
-  action.sa_flags = SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+void CatchStopSignals(ErrorFormat format) {
+  MakeMessages(format);
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGALRM;
+  if (has_timer == 0 && Handle(SIGALRM, OnGraceEnd) && ::timer_create(CLOCK_MONOTONIC, &event, &grace_timer) == 0)
+    has_timer = 1;
+  for (const StopMessage& message : stop_messages) {
     struct sigaction before {};
     // nohup ignores SIGHUP, and shells ignore SIGINT for background jobs: leave that as it is.
-    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
-      ::sigaction(signal, &action, nullptr);
+    if (::sigaction(message.signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
+      Handle(message.signal, OnStopSignal);
   }
 }
 

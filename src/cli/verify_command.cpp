@@ -45,7 +45,7 @@ std::string ResultText(const VerifyResult& result) {
 }  // namespace
 
 int VerifyCommand(const Arguments& arguments, Messages* messages) {
-  CatchStopSignals();
+  CatchStopSignals(arguments.error_format);
   ProgressPrinter printer(messages);
   VerifyOptions options;
   options.hub_cache = arguments.plan.hub_cache;

@@ -99,15 +99,6 @@ class Writer {
     out_ += '\n';
   }
 
-  void Parameters(size_t indent, const Settings& settings) {
-    if (settings.empty()) return;
-    Line(indent, "parameters:");
-    for (const Setting& setting : settings) Parameter(indent + 2, setting);
-  }
-
-  std::string Take() { return std::move(out_); }
-
- private:
   void Parameter(size_t indent, const Setting& setting) {
     const auto& conditions = setting.conditions;
     const std::string name = Text(setting.name);
@@ -124,6 +115,15 @@ class Writer {
     }
   }
 
+  void Parameters(size_t indent, const Settings& settings) {
+    if (settings.empty()) return;
+    Line(indent, "parameters:");
+    for (const Setting& setting : settings) Parameter(indent + 2, setting);
+  }
+
+  std::string Take() { return std::move(out_); }
+
+ private:
   std::string out_;
 };
 
@@ -178,6 +178,11 @@ void EmitDocument(const MergeConfig& config, Writer& writer) {
   if (config.chat_template) writer.Line(0, "chat_template: {}", Text(*config.chat_template));
   if (config.missing != MissingPolicy::kError) writer.Line(0, "missing: {}", MissingText(config.missing));
   if (config.overflow != OverflowPolicy::kError) writer.Line(0, "overflow: {}", OverflowText(config.overflow));
+  if (config.nonfinite == NonFinitePolicy::kAllow) writer.Line(0, "nonfinite: allow");
+  if (config.int_policy == IntPolicy::kBase) writer.Line(0, "int_policy: base");
+  if (config.extra == ExtraPolicy::kDrop) writer.Line(0, "extra: drop");
+  if (config.float8 == Float8Policy::kPlain) writer.Line(0, "float8: plain");
+  if (!config.on_mismatch.empty()) writer.Parameter(0, {"on_mismatch", {}, config.on_mismatch});
   writer.Line(0, "seed: {}", config.seed);
   if (config.shard_size_bytes) writer.Line(0, "shard_size: {}", *config.shard_size_bytes);
   if (config.layer_pattern) writer.Line(0, "layer_pattern: {}", Text(*config.layer_pattern));

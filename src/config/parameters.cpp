@@ -262,4 +262,22 @@ Settings ReadParameters(YamlNode& owner, RecipeLevel level, RecipeContext& conte
   return settings;
 }
 
+std::vector<ConditionalValue> ReadTensorPolicy(YamlNode& root, std::string_view key,
+                                               std::span<const std::string_view> choices, RecipeContext& context) {
+  YamlNode* node = FindOptional(root, key, context);
+  if (node == nullptr) return {};
+  ParamSpec spec;
+  spec.name = key;
+  spec.type = ParamType::kChoice;
+  spec.choices = choices;
+  const size_t n_errors_before = context.findings.n_errors();
+  const std::string what = fmt::format("key '{}'", key);
+  std::vector<ConditionalValue> conditions = ReadConditions(*node, &spec, what, context);
+  for (const ConditionalValue& condition : conditions)
+    if (condition.values.size() > 1)
+      AddTypeError(*node, what, "one value, or a list of {filter, value}", "it is no gradient over the layers",
+                   context.findings);
+  return context.findings.n_errors() == n_errors_before ? conditions : std::vector<ConditionalValue>{};
+}
+
 }  // namespace gpumerge

@@ -21,6 +21,7 @@ using Names = std::span<const std::string_view>;
 constexpr std::string_view kTopKeys[] = {"merge_method",  "models",   "slices",    "modules",          "base_model",
                                          "parameters",    "dtype",    "out_dtype", "tokenizer_source", "chat_template",
                                          "missing",       "overflow", "seed",      "output",           "shard_size",
+                                         "nonfinite",     "extra",    "float8",    "int_policy",       "on_mismatch",
                                          "layer_pattern", "name"};
 constexpr std::string_view kModelKeys[] = {"model", "parameters"};
 constexpr std::string_view kSliceKeys[] = {"sources", "base_model", "parameters"};

@@ -21,6 +21,8 @@
 namespace gpumerge {
 namespace {
 
+constexpr std::string_view kMismatchChoices[] = {"error", "base"};
+
 std::vector<std::string_view> MethodNames() {
   std::vector<std::string_view> names;
   for (const MethodRow& row : Methods()) names.push_back(row.info->name);
@@ -174,6 +176,11 @@ MergeConfig ReadRecipe(YamlNode& root, RecipeContext& context) {
   ReadChatTemplate(root, config, context);
   ReadPolicy<MissingPolicy>(root, "missing", {"error", "present", "base"}, &config.missing, context);
   ReadPolicy<OverflowPolicy>(root, "overflow", {"error", "saturate", "inf"}, &config.overflow, context);
+  ReadPolicy<NonFinitePolicy>(root, "nonfinite", {"error", "allow"}, &config.nonfinite, context);
+  ReadPolicy<IntPolicy>(root, "int_policy", {"error", "base"}, &config.int_policy, context);
+  ReadPolicy<ExtraPolicy>(root, "extra", {"error", "drop"}, &config.extra, context);
+  ReadPolicy<Float8Policy>(root, "float8", {"error", "plain"}, &config.float8, context);
+  config.on_mismatch = ReadTensorPolicy(root, "on_mismatch", kMismatchChoices, context);
   if (const YamlNode* seed = FindOptional(root, "seed", context))
     config.seed = ReadWhole(*seed, "key 'seed'", context.findings).value_or(0);
   config.output = ReadOptionalText(root, "output", context);

@@ -21,12 +21,13 @@ namespace {
 constexpr int kOpenFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 
 [[noreturn]] void ThrowEscape(const std::string& root, const std::string& path, const std::string& target) {
-  throw Error({.code = ErrorCode::kInSymlink,
-               .message = "a symbolic link leaves the model's directory",
-               .where = path,
-               .found = target,
-               .expected = "a path below " + root,
-               .help = "replace the link by the file, or name the directory that holds the files"});
+  throw Error(
+      {.code = ErrorCode::kInSymlink,
+       .message = "a symbolic link leaves the model's directory",
+       .where = path,
+       .found = target,
+       .expected = "a path below " + root,
+       .help = "replace the link by the file, name the directory that holds the files, or say --follow-symlinks"});
 }
 
 UniqueFd OpenResolved(const std::string& root, const std::string& path) {

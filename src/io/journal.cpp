@@ -54,6 +54,8 @@ Json ToJson(const JournalRecord& record) {
           {"hash", record.hash},
           {"inputs", record.inputs},
           {"overflowed", record.n_overflowed},
+          {"nonfinite", record.n_nonfinite},
+          {"differing", record.n_differing},
           {"lerp", record.used_lerp},
           {"loss", {std::bit_cast<uint64_t>(record.error_squares), std::bit_cast<uint64_t>(record.change_squares)}}};
 }
@@ -86,6 +88,8 @@ JournalRecord RecordFrom(const Json& json) {
   record.hash = json.at("hash");
   record.inputs = json.at("inputs").get<std::vector<std::string>>();
   record.n_overflowed = json.at("overflowed");
+  record.n_nonfinite = json.at("nonfinite").get<std::vector<uint64_t>>();
+  record.n_differing = json.at("differing");
   record.used_lerp = json.at("lerp");
   record.error_squares = std::bit_cast<double>(json.at("loss").at(0).get<uint64_t>());
   record.change_squares = std::bit_cast<double>(json.at("loss").at(1).get<uint64_t>());

@@ -46,6 +46,8 @@ struct JournalRecord {
   std::string hash;                 // XXH3-128
   std::vector<std::string> inputs;  // their hashes
   uint64_t n_overflowed = 0;
+  std::vector<uint64_t> n_nonfinite{};  // of the inputs; empty: none
+  uint64_t n_differing = 0;
   bool used_lerp = false;
   double error_squares = 0, change_squares = 0;  // rounding loss
 

@@ -51,6 +51,7 @@ struct ModelLocation {
   // Absolute, links resolved; links may not leave it ("/": they may go anywhere). The directory, or in the hub cache
   // the repository, whose blobs the links lead to.
   std::string containment_root;
+  bool ignore_unlisted = false;  // tensors that the index does not list are left out, with a warning
   std::string how;  // how the reference was resolved, one line for the plan
 };
 

@@ -113,7 +113,8 @@ class Comparison {
   void Unlisted(const ModelTensor& tensor) {
     Add(kUnlisted, ErrorCode::kIndexUnlisted,
         fmt::format("tensor {} in {} is not in the index", Quote(tensor.name), Quote(index_.shards[tensor.file])), {},
-        "other tools would load it, or not; rewrite the index, or get the model again");
+        "other tools would load it, or not; rewrite the index, get the model again, or leave it out: "
+        "--ignore-unlisted");
   }
 
   void AddOmitted() {
@@ -137,6 +138,33 @@ class Comparison {
   std::array<size_t, kKinds> counts_{};
 };
 
+// Only because the user says so, and never silently.
+void LeaveOutUnlisted(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {
+  std::vector<std::string> left_out;
+  const auto is_unlisted = [&](const ModelTensor& tensor) {
+    const auto at =
+        std::lower_bound(index.entries.begin(), index.entries.end(), tensor.name,
+                         [](const IndexEntry& entry, const std::string& name) { return entry.tensor < name; });
+    const bool is_listed = at != index.entries.end() && at->tensor == tensor.name;
+    if (!is_listed) left_out.push_back(Quote(tensor.name));
+    return !is_listed;
+  };
+  std::erase_if(model->tensors, is_unlisted);
+  if (left_out.empty()) return;
+  const size_t n_named = std::min(left_out.size(), kMaxReports);
+  model->warnings.push_back(
+      {.code = ErrorCode::kIndexUnlisted,
+       .message =
+           fmt::format("{} that the index does not list left out: {}{}",
+                       left_out.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", left_out.size()),
+                       fmt::join(left_out.begin(), left_out.begin() + static_cast<std::ptrdiff_t>(n_named), ", "),
+                       left_out.size() > n_named ? ", ..." : ""),
+       .where = index_path,
+       .found = {},
+       .expected = {},
+       .help = "--ignore-unlisted asks for that"});
+}
+
 void WarnOfTotalSize(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {
   if (!index.total_size) return;
   uint64_t total_bytes = 0;
@@ -159,6 +187,7 @@ void OpenShards(const std::string& index_json, const std::string& index_path, Mo
   // By name; a tensor that is there twice stays in the order of the shards.
   std::stable_sort(model->tensors.begin(), model->tensors.end(),
                    [](const ModelTensor& a, const ModelTensor& b) { return a.name < b.name; });
+  if (model->location.ignore_unlisted) LeaveOutUnlisted(index, index_path, model);
   std::vector<Diagnostic> diagnostics = Comparison(index, index_path, *model).Run();
   if (!diagnostics.empty()) throw Error(std::move(diagnostics));
   WarnOfTotalSize(index, index_path, model);

@@ -12,11 +12,35 @@ namespace gpumerge {
 namespace {
 
 // What quantisers name their scales and packed weights.
-constexpr std::array<std::string_view, 9> kQuantisedEndings{".weight_scale", ".weight_scale_inv", ".input_scale",
-                                                            ".scales",       ".qweight",          ".qzeros",
-                                                            ".g_idx",        ".absmax",           ".weight_packed"};
+constexpr std::array<std::string_view, 19> kQuantisedEndings{".weight_scale",
+                                                             ".weight_scale_inv",
+                                                             ".weight_scale_2",
+                                                             ".input_scale",
+                                                             ".scales",
+                                                             ".qweight",
+                                                             ".qzeros",
+                                                             ".g_idx",
+                                                             ".absmax",
+                                                             ".quant_map",
+                                                             ".weight_packed",
+                                                             ".weight_shape",
+                                                             ".weight_zero_point",
+                                                             ".nested_absmax",
+                                                             ".SCB",
+                                                             ".k_scale",
+                                                             ".v_scale",
+                                                             "_proj_scales",
+                                                             "_proj_blocks"};
 
-std::string QuantisedBy(const InputModel& model) {
+bool IsFloat8(DType dtype) { return dtype == DType::kF8E4M3 || dtype == DType::kF8E5M2; }
+
+// Types that quantisers store codes in; smaller ones cannot be merged anyway. What another document of the recipe makes
+// is numbers, whatever its type.
+bool HoldsCodes(const InputModel& model, DType dtype, Float8Policy float8) {
+  return !model.stage && float8 == Float8Policy::kError && IsFloat8(dtype);
+}
+
+std::string QuantisedBy(const InputModel& model, Float8Policy float8) {
   for (const std::vector<std::string>& path : {std::vector<std::string>{"quantization_config"},
                                                std::vector<std::string>{"text_config", "quantization_config"}}) {
     const std::optional<std::string> raw = model.config.GetRaw(path);
@@ -27,6 +51,8 @@ std::string QuantisedBy(const InputModel& model) {
                                           [&](std::string_view ending) { return tensor.name.ends_with(ending); }) ||
                               tensor.name.find(".quant_state.") != std::string::npos;
     if (is_quantised) return fmt::format("the tensor \"{}\"", tensor.name);
+    if (HoldsCodes(model, tensor.dtype, float8))
+      return fmt::format("the tensor \"{}\" of type {}", tensor.name, Info(tensor.dtype).name);
   }
   return "";
 }
@@ -47,8 +73,8 @@ std::optional<uint64_t> ConfigVocabulary(const JsonDocument& config) {
 
 }  // namespace
 
-CompatibilityCheck::CompatibilityCheck(const InputSet& inputs) : inputs_(inputs) {
-  for (const InputModel& model : inputs.models) quantised_by_.push_back(QuantisedBy(model));
+CompatibilityCheck::CompatibilityCheck(const MergeConfig& config, const InputSet& inputs) : inputs_(inputs) {
+  for (const InputModel& model : inputs.models) quantised_by_.push_back(QuantisedBy(model, config.float8));
 }
 
 bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
@@ -79,7 +105,8 @@ bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
                             .message = fmt::format("tensor \"{}\": the models' shapes differ", group.name),
                             .found = shapes,
                             .expected = "one shape in all models",
-                            .help = "merge models of one architecture and size"});
+                            .help = "merge models of one architecture and size, or let the base's tensor stand in: "
+                                    "on_mismatch: [{filter: NAME, value: base}]"});
   return false;
 }
 
@@ -145,7 +172,8 @@ void CompatibilityCheck::Report(PlanFindings* findings) const {
          .where = inputs_.models[model].files.location.directory,
          .found = quantised_by_[model],
          .expected = "unquantised weights",
-         .help = "use the model's original weights, or dequantise it first; passthrough copies quantised layers"});
+         .help = "use the model's original weights, or dequantise it first; passthrough copies quantised layers. "
+                 "`float8: plain` takes 8-bit floats without scales for the numbers they are"});
   }
   if (!vocabulary_tensors_.empty()) {
     findings->errors.push_back(

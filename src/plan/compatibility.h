@@ -18,7 +18,7 @@ namespace gpumerge {
 
 class CompatibilityCheck {
  public:
-  explicit CompatibilityCheck(const InputSet& inputs);
+  CompatibilityCheck(const MergeConfig& config, const InputSet& inputs);
 
   // Both return false when the group cannot be merged.
   bool ShapesAgree(const TensorGroup& group);

@@ -66,6 +66,8 @@ class Joiner {
     }
     items_.push_back(std::move(items));
     AddFindings(*stage);
+    for (const PlanDropped& dropped : stage->plan.dropped)
+      plan.dropped.push_back({dropped.tensor, entry.models[dropped.model]});
     plan.stages.push_back(std::move(entry));
   }
 

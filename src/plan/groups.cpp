@@ -5,6 +5,7 @@
 // missing, what it has besides is extra.
 #include "src/plan/groups.h"
 
+#include "src/plan/buffers.h"
 #include "src/plan/missing.h"
 
 #include <algorithm>
@@ -24,10 +25,12 @@ class Matcher {
       : inputs_(inputs),
         head_(head),
         is_lenient_(config.missing != MissingPolicy::kError),
+        drops_extra_(config.extra == ExtraPolicy::kDrop),
         missing_tensors_(config, method, inputs),
         missing_(inputs.models.size()),
         extra_(inputs.models.size()),
-        extra_beside_(inputs.models.size()) {}
+        extra_beside_(inputs.models.size()),
+        dropped_(inputs.models.size()) {}
 
   std::vector<TensorGroup> Run() {
     const Slice& first = inputs_.slices.front();
@@ -45,9 +48,11 @@ class Matcher {
     for (size_t model = 0; model < inputs_.models.size(); ++model) {
       ReportMissing(model, findings);
       ReportExtra(model, findings);
+      ReportDropped(static_cast<uint32_t>(model), findings);
       if (inputs_.is_sliced) NoteUnused(model, findings);
     }
     missing_tensors_.Report(findings);
+    WarnOfBuffers(findings);
   }
 
  private:
@@ -138,10 +143,13 @@ class Matcher {
   template <class NameIn>
   bool Complete(const Slice& slice, const TensorList& tensors, size_t reference, bool is_lenient, NameIn name_in) {
     bool complete = true;
+    const bool is_buffer = IsBufferRow(tensors);
+    const bool is_dropped = drops_extra_ && !is_buffer && tensors[reference] == nullptr;
     for (size_t i = 0; i < tensors.size(); ++i) {
       const uint32_t model = slice.sources[i].model;
       if (tensors[i] != nullptr) consumed_.insert(tensors[i]);
-      if (is_lenient) continue;
+      if (tensors[i] != nullptr && is_dropped) dropped_[model].insert(name_in(i));
+      if (is_lenient || is_buffer || is_dropped) continue;
       if (tensors[reference] != nullptr && tensors[i] == nullptr) missing_[model].insert(name_in(i));
       if (tensors[reference] == nullptr && tensors[i] != nullptr) {
         extra_[model].insert(name_in(i));
@@ -149,7 +157,26 @@ class Matcher {
       }
       complete &= tensors[i] != nullptr;
     }
-    return complete;
+    return complete && !is_dropped;
+  }
+
+  static bool IsBufferRow(const TensorList& tensors) {
+    return std::all_of(tensors.begin(), tensors.end(),
+                       [](const ModelTensor* tensor) { return tensor == nullptr || IsBuffer(*tensor); });
+  }
+
+  // Models that lack a buffer compute it themselves.
+  void SettleBuffer(TensorGroup* group) {
+    group->is_buffer = true;
+    const SliceSource* base = group->base ? group->inputs[*group->base].source : nullptr;
+    const size_t n_before = group->inputs.size();
+    std::erase_if(group->inputs, [](const GroupInput& input) { return input.tensor == nullptr; });
+    group->base.reset();
+    for (uint32_t i = 0; i < group->inputs.size(); ++i)
+      if (group->inputs[i].source == base) group->base = i;
+    if (group->inputs.size() == n_before) return;
+    group->remark = "a buffer that some models lack";
+    buffers_.push_back(group->name);
   }
 
   void Add(TensorGroup group, const Slice& slice, const TensorList& tensors, const std::string* filter_name) {
@@ -161,7 +188,11 @@ class Matcher {
       group.inputs.push_back(
           {&slice.sources[i], tensors[i], slice.sources[i].model, filter_name != nullptr ? filter_name : own_name});
     }
-    if (missing_tensors_.Settle(&group)) groups_.push_back(std::move(group));
+    if (IsBufferRow(tensors))
+      SettleBuffer(&group);
+    else if (!missing_tensors_.Settle(&group))
+      return;
+    groups_.push_back(std::move(group));
   }
 
   std::string DepthHint(size_t model) const {
@@ -198,7 +229,27 @@ class Matcher {
          .where = input.files.location.directory,
          .found = Plural(input.files.tensors.size(), "tensor") + DepthHint(model),
          .expected = "the same tensors in every model of a merge",
-         .help = "nothing is dropped silently; `missing: present` merges a tensor from the models that have it"});
+         .help = "nothing is dropped silently; `missing: present` merges a tensor from the models that have it, "
+                 "`extra: drop` leaves it out"});
+  }
+
+  void ReportDropped(uint32_t model, PlanFindings* findings) const {
+    const std::set<std::string>& names = dropped_[model];
+    if (names.empty()) return;
+    for (const std::string& name : names) findings->dropped.push_back({name, model});
+    findings->notes.push_back(fmt::format("{} of \"{}\" left out (extra: drop): {}", Plural(names.size(), "tensor"),
+                                          inputs_.models[model].reference, ListSome(names, 4)));
+  }
+
+  void WarnOfBuffers(PlanFindings* findings) const {
+    if (buffers_.empty()) return;
+    findings->warnings.push_back(
+        {.code = ErrorCode::kMmBuffer,
+         .message =
+             fmt::format("{} that only some models have; the output has {}: {}",
+                         buffers_.size() == 1 ? "1 buffer is one" : fmt::format("{} buffers are ones", buffers_.size()),
+                         buffers_.size() == 1 ? "it" : "them", ListSome(buffers_)),
+         .help = "loaders compute such tables from config.json"});
   }
 
   // With `slices:` tensors may be left out on purpose; say how many, so that a wrong range is noticed.
@@ -219,10 +270,12 @@ class Matcher {
 
   const InputSet& inputs_;
   const HeadPlan& head_;
-  const bool is_lenient_;  // about tensors that some models lack
+  const bool is_lenient_, drops_extra_;  // about tensors that some models lack
   MissingTensors missing_tensors_;
   std::vector<std::set<std::string>> missing_, extra_;  // by model
   std::vector<uint32_t> extra_beside_;                  // by model: one that lacks its extra tensors
+  std::vector<std::set<std::string>> dropped_;          // by model
+  std::vector<std::string> buffers_;                    // that some models lack
   std::unordered_set<const ModelTensor*> consumed_;
   std::vector<TensorGroup> groups_;
 };

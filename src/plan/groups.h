@@ -34,6 +34,7 @@ struct TensorGroup {
   double t = 0;                    // along the slice's layers, for gradients
   std::vector<GroupInput> inputs;  // as the slice's sources; only those that take part
   std::optional<uint32_t> base;    // index in inputs
+  bool is_buffer = false;          // see IsBuffer: copied, and models may lack it
   bool is_lone = false;            // copied: too few models have it, and the recipe lets the only one decide
   std::string remark;              // what `missing:` did; "" = every model has the tensor
 };

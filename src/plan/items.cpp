@@ -5,6 +5,7 @@
 #include "src/plan/items.h"
 
 #include "src/base/hash.h"
+#include "src/config/filter.h"
 #include "src/plan/compatibility.h"
 #include "src/plan/params.h"
 
@@ -22,16 +23,20 @@ class ItemMaker {
         inputs_(inputs),
         method_(method),
         method_index_(static_cast<uint32_t>(&method - Methods().data())),
-        compatibility_(inputs),
+        compatibility_(config, inputs),
         params_(config, inputs, *method.info) {}
 
-  std::optional<PlanItem> Make(const TensorGroup& group) {
+  std::optional<PlanItem> Make(const TensorGroup& matched) {
+    TensorGroup group = matched;
+    if (std::optional<PlanItem> copy = MakeSettledCopy(&group)) return copy;
+    StandIn(&group);
     if (!compatibility_.ShapesAgree(group) || !compatibility_.TypesAgree(group)) return std::nullopt;
     PlanItem item;
     item.name = group.name;
     if (group.place == GroupPlace::kLayer) item.layer = group.layer;
     item.remark = group.remark;
     item.overflow = config_.overflow;
+    item.nonfinite = config_.nonfinite;
     const std::vector<uint32_t> order = InputOrder(group);
     FillInputs(group, order, &item);
     const DType input_type = group.inputs[0].tensor->dtype;
@@ -71,6 +76,76 @@ class ItemMaker {
   }
 
  private:
+  // Which of the inputs is the base's, or where there is none the donor's, else the first.
+  uint32_t IndexOfBase(const TensorGroup& group) const {
+    if (group.base) return *group.base;
+    for (const uint32_t model : {inputs_.base.value_or(inputs_.donor), inputs_.donor})
+      for (uint32_t i = 0; i < group.inputs.size(); ++i)
+        if (group.inputs[i].source->model == model) return i;
+    return 0;
+  }
+
+  // Buffers, and with `int_policy: base` whole numbers: the base's bytes whatever the other models have.
+  std::optional<PlanItem> MakeSettledCopy(TensorGroup* group) const {
+    const auto is_integer = [](const GroupInput& input) {
+      return Info(input.tensor->dtype).dtype_class == DTypeClass::kInteger;
+    };
+    const bool is_settled_integer = config_.int_policy == IntPolicy::kBase && group->inputs.size() > 1 &&
+                                    std::all_of(group->inputs.begin(), group->inputs.end(), is_integer);
+    if (!group->is_buffer && !is_settled_integer) return std::nullopt;
+    const uint32_t base = IndexOfBase(*group);
+    const ModelTensor& taken = *group->inputs[base].tensor;
+    std::vector<uint32_t> order{base};
+    bool has_others = false;  // of another type or shape, so that there are no bytes to compare
+    for (uint32_t i = 0; i < group->inputs.size(); ++i) {
+      const ModelTensor& tensor = *group->inputs[i].tensor;
+      const bool is_alike = tensor.dtype == taken.dtype && tensor.shape == taken.shape;
+      if (i != base && is_alike) order.push_back(i);
+      has_others |= !is_alike;
+    }
+    PlanItem item;
+    item.name = group->name;
+    if (group->place == GroupPlace::kLayer) item.layer = group->layer;
+    item.remark = group->remark;
+    if (has_others)
+      item.remark += (item.remark.empty() ? "" : "; ") + std::string("some models have it in another type or shape");
+    FillInputs(*group, order, &item);
+    MakeCopy(fmt::format("{}: the bytes of \"{}\"", group->is_buffer ? "buffer" : "int_policy: base",
+                         inputs_.models[group->inputs[base].model].files.location.name),
+             &item);
+    item.may_differ = true;
+    return item;
+  }
+
+  bool TakesBaseFor(const TensorGroup& group) const {
+    for (const ConditionalValue& condition : config_.on_mismatch) {
+      if (condition.filter && !FilterMatches(*condition.filter, group.name)) continue;
+      return !condition.values.empty() && std::get<std::string>(condition.values[0].value) == "base";
+    }
+    return false;
+  }
+
+  // With `on_mismatch: base` for this tensor: the base's stands in where a model's has another shape.
+  void StandIn(TensorGroup* group) const {
+    if (!TakesBaseFor(*group)) return;
+    std::optional<uint32_t> base = group->base;
+    for (uint32_t i = 0; !base && i < group->inputs.size(); ++i)
+      if (inputs_.base == group->inputs[i].source->model) base = i;
+    if (!base) return;
+    const GroupInput stand_in = group->inputs[*base];
+    std::vector<std::string> names;
+    for (GroupInput& input : group->inputs) {
+      if (input.tensor->shape == stand_in.tensor->shape) continue;
+      names.push_back(fmt::format("\"{}\"", inputs_.models[input.model].files.location.name));
+      const SliceSource* source = input.source;
+      input = stand_in;
+      input.source = source;
+    }
+    if (names.empty()) return;
+    group->remark += fmt::format("{}the base stands in for {}, whose shape differs", group->remark.empty() ? "" : "; ",
+                                 ListSome(names));
+  }
+
   struct Problem {
     Diagnostic diagnostic;
     uint64_t n_tensors = 0;

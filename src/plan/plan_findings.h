@@ -9,6 +9,7 @@
 
 #include "gpumerge/config.h"
 #include "gpumerge/error.h"
+#include "gpumerge/plan.h"
 
 #include <fmt/format.h>
 
@@ -26,6 +27,7 @@ inline constexpr size_t kMaxListed = 20;
 struct PlanFindings {
   std::vector<Diagnostic> errors, warnings;
   std::vector<std::string> notes;
+  std::vector<PlanDropped> dropped;
 
   void ThrowIfErrors() const {
     if (!errors.empty()) throw Error(errors);

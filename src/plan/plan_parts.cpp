@@ -52,6 +52,8 @@ void AddItem(const PlanItem& item, FieldHash* hash) {
   hash->Add(item.name);
   hash->Add(static_cast<uint64_t>(item.action));
   if (item.overflow != OverflowPolicy::kError) hash->Add("overflow" + std::to_string(static_cast<int>(item.overflow)));
+  if (item.nonfinite != NonFinitePolicy::kError) hash->Add("nonfinite");
+  if (item.may_differ) hash->Add("may_differ");
   AddJob(item.job, hash);
   for (const PlanInput& input : item.inputs) {
     hash->Add(uint64_t{input.model});

@@ -208,6 +208,7 @@ class DocumentPlanner {
 
     plan.warnings = std::move(findings.warnings);
     plan.notes = std::move(findings.notes);
+    plan.dropped = std::move(findings.dropped);
     AddModels(inputs, &plan);
     AddFiles(inputs, &plan);
     for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);

@@ -37,9 +37,12 @@ std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat) {
 
 void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) {
   std::vector<Diagnostic> found;
+  bool any_bad = false;
   for (uint32_t i = 0; i < item.inputs.size(); ++i) {
     const std::optional<NonFinite> bad = state.InputNonFinite(i);
     if (!bad) continue;
+    any_bad = true;
+    if (item.nonfinite == NonFinitePolicy::kAllow) continue;
     found.push_back(
         {.code = ErrorCode::kNumNonFiniteIn,
          .message = fmt::format("tensor \"{}\" of model {} holds NaN or infinity",
@@ -48,11 +51,12 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
          .found = fmt::format("{} non-finite values, the first at {}", bad->count,
                               IndexText(item.job.shape, bad->first_index)),
          .expected = "finite values only",
-         .help = "the model is damaged or diverged in training; leave it out or repair it"});
+         .help = "the model is damaged or diverged in training; leave it out or repair it (nonfinite: allow merges it "
+                 "as it is)"});
   }
   // A NaN that came in explains one that comes out, and so do values that the method has no result for.
   const DataProblem* problem = state.Problem();
-  if (found.empty() && problem != nullptr)
+  if (!any_bad && problem != nullptr)
     found.push_back({.code = ErrorCode::kNumSingular,
                      .message = fmt::format("tensor \"{}\" cannot be merged by {}: {}", EscapeForTerminal(item.name),
                                             Methods()[item.job.method].info->name, problem->message),
@@ -70,7 +74,8 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
 
 uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems) {
   const Overflowed found = SettleOverflow(item.job.out_dtype, item.overflow, data, n_elems);
-  if (found.n_nan == 0) return found.n_values;
+  // NaN that came in comes out.
+  if (found.n_nan == 0 || item.nonfinite == NonFinitePolicy::kAllow) return found.n_values;
   throw Error(
       {.code = ErrorCode::kNumOverflow,
        .message = fmt::format("the merge of tensor \"{}\" overflows its arithmetic", EscapeForTerminal(item.name)),
@@ -80,6 +85,7 @@ uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems) {
 
 void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, const std::byte* const* inputs,
                 uint64_t size_bytes) {
+  if (item.may_differ) return;
   for (size_t i = 1; i < item.inputs.size(); ++i) {
     if (size_bytes == 0 || std::memcmp(inputs[0], inputs[i], size_bytes) == 0) continue;
     uint64_t byte = 0;
@@ -92,7 +98,7 @@ void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, con
          .where = InputPlace(plan, item.inputs[i]),
          .found = fmt::format("another value at byte {} of the tensor", first_byte + byte),
          .expected = "the same bytes in all models: such tensors are copied, never averaged",
-         .help = "make the models agree on this tensor"});
+         .help = "make the models agree on this tensor, or let the base decide: int_policy: base"});
   }
 }
 

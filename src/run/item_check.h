@@ -22,7 +22,8 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state);
 // Error(NUM-OVERFLOW) for those that are no number.
 uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems);
 
-// Throws Error(MM-INTDIFF) unless the same part of every input of a copied tensor has the same bytes.
+// Throws Error(MM-INTDIFF) unless the same part of every input of a copied tensor has the same bytes, or they may
+// differ.
 // inputs: (n_inputs), each of size_bytes, beginning at first_byte of the tensor.
 void CheckEqual(const Plan& plan, const PlanItem& item, uint64_t first_byte, const std::byte* const* inputs,
                 uint64_t size_bytes);

@@ -17,6 +17,7 @@
 #include "src/run/rounding.h"
 #include "src/run/run_on.h"
 #include "src/run/scratch.h"
+#include "src/run/value_warnings.h"
 
 #include <fmt/format.h>
 
@@ -86,36 +87,21 @@ void AddModelTrims(const Plan& plan, RunEstimate* estimate) {
   estimate->bytes_read_again += estimate->trim_bytes;
 }
 
-// Says that the recipe's `overflow:` had something to do.
-std::optional<Diagnostic> OverflowWarning(const Plan& plan, const std::vector<ItemResult>& results) {
-  uint64_t n_values = 0, n_tensors = 0;
-  std::string first;
-  for (size_t i = 0; i < plan.items.size(); ++i) {
-    if (results[i].n_overflowed == 0) continue;
-    if (n_tensors++ == 0) first = plan.items[i].name;
-    n_values += results[i].n_overflowed;
-  }
-  if (n_tensors == 0) return std::nullopt;
-  return Diagnostic{.code = ErrorCode::kNumOverflow,
-                    .message = fmt::format("{} of {} were too large for the output's type, the first of them in \"{}\"",
-                                           n_values == 1 ? "1 value" : fmt::format("{} values", n_values),
-                                           n_tensors == 1 ? "1 tensor" : fmt::format("{} tensors", n_tensors),
-                                           EscapeForTerminal(first)),
-                    .help = "the recipe's `overflow:` allows it; gpumerge_report.json counts them for every tensor"};
-}
-
 void AddFindings(const Plan& plan, const std::vector<ItemResult>& results, RunStats* stats) {
   const RoundingLoss loss = TotalLoss(plan, results);
   stats->rounding_loss = RoundingShare(loss);
   if (std::optional<Diagnostic> warning = RoundingWarning(loss)) stats->warnings.push_back(std::move(*warning));
-  if (std::optional<Diagnostic> warning = OverflowWarning(plan, results))
-    stats->warnings.push_back(std::move(*warning));
+  for (Diagnostic& warning : ValueWarnings(plan, results)) stats->warnings.push_back(std::move(warning));
   for (size_t i = 0; i < plan.items.size(); ++i) {
     const PlanItem& item = plan.items[i];
     if (item.action != PlanAction::kMerge || Methods()[item.job.method].info->name != "slerp") continue;
     ++stats->slerp_tensors;
     stats->slerp_lerp_tensors += results[i].used_lerp ? 1u : 0u;
   }
+}
+
+void ThrowIfStrict(const RunOptions& options, const std::vector<Diagnostic>& warnings) {
+  if (options.strict && !warnings.empty()) throw Error(warnings);
 }
 
 // The plan has all that its jobs need.
@@ -129,6 +115,7 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
                                .message = "the merge ran on the CPU, not on the GPU that was chosen",
                                .found = devices.why,
                                .help = "end other programs on the GPU, or say --device cpu"});
+  ThrowIfStrict(options, memory.warnings);
   std::optional<Scratch> scratch;
   if (!plan.stages.empty()) scratch.emplace(output->staging_path(), Totals(plan).stage_bytes);
   const PipelineOptions pipeline{
@@ -148,15 +135,18 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
   RunStats stats;
   stats.device = DeviceText(devices.pointers());
   devices.backends.clear();  // their memory is not needed for what follows
-  output->Finish(result.totals);
-
+  stats.warnings = std::move(memory.warnings);
+  if (std::optional<Diagnostic> warning = output->Warning())
+    stats.warnings.insert(stats.warnings.begin(), std::move(*warning));
+  AddFindings(plan, output->results(), &stats);
+  ThrowIfStrict(options, stats.warnings);
   stats.totals = result.totals;
   stats.memory_budget_bytes = memory.layout.budget_bytes;
-  stats.peak_memory_bytes = PeakResidentBytes();
   stats.output_dir = plan.output_dir;
   stats.selfcheck_tensors = result.selfcheck_tensors;
-  stats.warnings = std::move(memory.warnings);
-  AddFindings(plan, output->results(), &stats);
+  output->Finish(result.totals);
+  // Nothing may fail from here on: the output is there.
+  stats.peak_memory_bytes = PeakResidentBytes();
   return stats;
 }
 

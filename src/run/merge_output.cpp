@@ -126,7 +126,9 @@ void MergeOutput::TakeRecords(const Journal& journal) {
                                .output_hash = record.hash,
                                .used_lerp = record.used_lerp,
                                .loss = {record.error_squares, record.change_squares},
-                               .n_overflowed = record.n_overflowed};
+                               .n_overflowed = record.n_overflowed,
+                               .n_nonfinite = record.n_nonfinite,
+                               .n_differing = record.n_differing};
   }
 }
 
@@ -141,7 +143,20 @@ void MergeOutput::CheckHashes() {
   const std::vector<std::string> hashes =
       HashStaged(plan_, out_.staging_path(), items, ReaderThreads(options_),
                  [&](uint64_t done) { Report({}, Progress::Phase::kResuming, done, bytes); });
-  for (size_t i = 0; i < items.size(); ++i) done_[items[i]] = hashes[i] == results_[items[i]].output_hash;
+  for (size_t i = 0; i < items.size(); ++i) {
+    done_[items[i]] = hashes[i] == results_[items[i]].output_hash;
+    n_damaged_ += done_[items[i]] ? 0u : 1u;
+  }
+}
+
+std::optional<Diagnostic> MergeOutput::Warning() const {
+  if (n_damaged_ == 0) return std::nullopt;
+  return Diagnostic{.code = ErrorCode::kOutVerify,
+                    .message = fmt::format("{} of the interrupted run had changed on the disk and {} made again",
+                                           n_damaged_ == 1 ? "1 tensor" : fmt::format("{} tensors", n_damaged_),
+                                           n_damaged_ == 1 ? "was" : "were"),
+                    .where = out_.staging_path(),
+                    .help = "the output is right; the disk may not be: the kernel's log may say more"};
 }
 
 // What a stage made is in no file any more: it is done when everything that reads it is.
@@ -178,6 +193,8 @@ std::string MergeOutput::RecordLine(uint64_t i) const {
                                    .hash = result.output_hash,
                                    .inputs = result.input_hashes,
                                    .n_overflowed = result.n_overflowed,
+                                   .n_nonfinite = result.n_nonfinite,
+                                   .n_differing = result.n_differing,
                                    .used_lerp = result.used_lerp,
                                    .error_squares = result.loss.error_squares,
                                    .change_squares = result.loss.change_squares});

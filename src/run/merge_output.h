@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,8 @@ class MergeOutput {
   void AfterUnknownError();
 
   const std::vector<ItemResult>& results() const { return results_; }
+  // That the interrupted run's work was damaged.
+  std::optional<Diagnostic> Warning() const;
 
  private:
   void GoOn();
@@ -68,6 +71,7 @@ class MergeOutput {
   const JournalHeader header_;
   OutputDir out_;
   bool has_begun_ = false;
+  uint64_t n_damaged_ = 0;
   std::vector<bool> done_;
   std::vector<ItemResult> results_;  // (n_items)
   std::vector<int> shards_;          // handles

@@ -31,6 +31,9 @@ struct ItemResult {
   bool used_lerp = false;
   RoundingLoss loss;
   uint64_t n_overflowed = 0;  // values that `overflow:` let pass
+  // NaN and infinity in each input (of a copy, in the first); empty: none.
+  std::vector<uint64_t> n_nonfinite{};
+  uint64_t n_differing = 0;  // of a copy that may differ: inputs with other bytes than the first
 };
 
 struct PipelineResult {

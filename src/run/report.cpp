@@ -4,6 +4,7 @@
 #include "src/run/report.h"
 
 #include "src/run/rounding.h"
+#include "src/run/value_warnings.h"
 
 #include "gpumerge/method.h"
 
@@ -66,6 +67,8 @@ Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
   if (!item.remark.empty()) tensor["remark"] = item.remark;
   if (result.n_overflowed > 0)
     tensor[item.overflow == OverflowPolicy::kSaturate ? "saturated" : "infinite"] = result.n_overflowed;
+  if (!result.n_nonfinite.empty()) tensor["nonfinite_inputs"] = result.n_nonfinite;
+  if (result.n_differing > 0) tensor["differing_inputs"] = result.n_differing;
   if (result.used_lerp) tensor["lerp"] = true;
   if (const std::optional<double> share = RoundingShare(result.loss)) tensor["rounding_loss"] = *share;
   Json inputs = Json::array();
@@ -111,10 +114,13 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   if (const std::optional<double> share = RoundingShare(loss)) report["rounding_loss"] = *share;
   std::vector<Diagnostic> all_warnings = plan.warnings;
   if (std::optional<Diagnostic> warning = RoundingWarning(loss)) all_warnings.push_back(std::move(*warning));
+  for (Diagnostic& warning : ValueWarnings(plan, results)) all_warnings.push_back(std::move(warning));
   Json warnings = Json::array();
   for (const Diagnostic& warning : all_warnings)
     warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", WithoutPaths(plan, warning.message)}});
   report["warnings"] = std::move(warnings);
+  for (const PlanDropped& dropped : plan.dropped)
+    report["dropped"].push_back(Json{{"tensor", dropped.tensor}, {"model", dropped.model}});
   report["tensors"] = Json::array();
   // Tensor by tensor, because a tree of all of them would be many times the text. Names are untrusted text, but valid
   // UTF-8 by the header's rules; anything else is replaced rather than thrown over.

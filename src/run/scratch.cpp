@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <utility>
 
 namespace gpumerge {
 namespace {
@@ -58,7 +59,13 @@ void Scratch::Write(uint64_t offset_bytes, const void* data, uint64_t size_bytes
 }
 
 void Scratch::Read(uint64_t offset_bytes, void* to, uint64_t size_bytes) const {
-  ReadFully(fd_.get(), offset_bytes, to, size_bytes, path_);
+  try {
+    ReadFully(fd_.get(), offset_bytes, to, size_bytes, path_);
+  } catch (const Error& error) {
+    Diagnostic diagnostic = error.diagnostics().front();
+    diagnostic.code = ErrorCode::kOutIo;  // it is the run's own file, no input
+    throw Error(std::move(diagnostic));
+  }
 }
 
 void Scratch::Free(uint64_t offset_bytes, uint64_t size_bytes) {

@@ -9,6 +9,7 @@
 #include "src/base/text.h"
 #include "src/base/trace_range.h"
 #include "src/run/item_check.h"
+#include "src/run/non_finite.h"
 
 #include <fmt/format.h>
 
@@ -128,6 +129,7 @@ std::vector<std::byte> Selfcheck::Compute(const PlanItem& item) const {
   const auto first = work.output - output.data();
   output.erase(output.begin(), output.begin() + first);
   output.resize(item.size_bytes);
+  if (item.nonfinite == NonFinitePolicy::kAllow) MakeNansAlike(item.job.out_dtype, output.data(), item.job.n_elems);
   return output;
 }
 

@@ -5,6 +5,7 @@
 
 #include "src/base/trace_range.h"
 #include "src/run/item_check.h"
+#include "src/run/non_finite.h"
 
 #include <algorithm>
 #include <utility>
@@ -14,6 +15,17 @@ namespace {
 
 // Read, then hashed while still in the cache.
 constexpr uint64_t kReadPieceBytes = 1 << 20;
+
+void CountBadInputs(const JobState& state, ItemResult* result) {
+  std::vector<uint64_t> counts;
+  bool any = false;
+  for (uint32_t i = 0; i < result->input_hashes.size(); ++i) {
+    const std::optional<NonFinite> bad = state.InputNonFinite(i);
+    counts.push_back(bad ? bad->count : 0);
+    any |= bad.has_value();
+  }
+  if (any) result->n_nonfinite = std::move(counts);
+}
 
 }  // namespace
 
@@ -124,6 +136,10 @@ uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
   const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
   std::byte* data = unit.memory + part.output_offset;
+  if (item.action == PlanAction::kCopy)
+    RunOf(part).n_nonfinite += CountNonFinite(item.job.out_dtype, data, size_bytes);
+  else if (item.nonfinite == NonFinitePolicy::kAllow)
+    MakeNansAlike(item.job.out_dtype, data, part.n_elems);
   if (selfcheck_)
     selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
   if (item.action == PlanAction::kMerge && item.overflow != OverflowPolicy::kError)
@@ -148,6 +164,10 @@ void Stages::End(const UnitPart& part) {
     result.used_lerp = run->state->UsedLerp();
     result.n_overflowed = run->n_overflowed;
     if (run->n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
+    CountBadInputs(*run->state, &result);
+  } else {
+    if (run->n_nonfinite > 0) result.n_nonfinite = {run->n_nonfinite};
+    for (const std::string& hash : result.input_hashes) result.n_differing += hash != result.input_hashes[0] ? 1u : 0u;
   }
   if (options_.on_item_done) options_.on_item_done(part.item, result);
   for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))

@@ -63,6 +63,7 @@ class Stages {
     std::vector<ContentHash> input_hashes;  // each used by one reader thread only
     ContentHash output_hash;
     uint64_t n_overflowed = 0;
+    uint64_t n_nonfinite = 0;  // of a copy
   };
 
   ItemRun& RunOf(const UnitPart& part) const { return *runs_[part.item - part_.first]; }

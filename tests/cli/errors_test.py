@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from support import CliTest, MODELS, f32
+from support import BINARY, CliTest, MODELS, f32, write_safetensors
 
 
 class Errors(CliTest):
@@ -83,6 +83,32 @@ class Errors(CliTest):
     def test_model_that_does_not_exist(self):
         self.write_linear(models=("a", "./missing"))
         self.expect_refusal(4, "error[IN-MISSING]", "missing", "recipe.yaml:5")
+
+    def test_links_that_leave_the_directory_only_when_asked_for(self):
+        (self.folder / "a/model.safetensors").rename(self.folder / "real.safetensors")
+        (self.folder / "a/model.safetensors").symlink_to("../real.safetensors")
+        self.expect_refusal(5, "error[IN-SYMLINK]", "--follow-symlinks")
+        self.expect(self.run_program("recipe.yaml", "out", "--follow-symlinks"), 0)
+
+    def test_unlisted_tensors_are_left_out_only_when_asked_for(self):
+        one = ("F32", [1], f32(1))
+        (self.folder / "c").mkdir()
+        write_safetensors(self.folder / "c/model-1.safetensors", {"x": one, "stray": one})
+        self.write("c/model.safetensors.index.json", json.dumps({"weight_map": {"x": "model-1.safetensors"}}))
+        self.write_linear(models=("c",))
+        self.expect_refusal(5, "error[IX-UNLISTED]", "stray", "--ignore-unlisted")
+        self.expect(self.run_program("recipe.yaml", "out", "--ignore-unlisted"), 0, "warning[IX-UNLISTED]", "stray")
+        report = (self.folder / "out/gpumerge_report.json").read_text()
+        self.assertEqual([tensor["name"] for tensor in json.loads(report)["tensors"]], ["x"])
+        self.assertIn("IX-UNLISTED", report)
+
+    def test_working_directory_that_was_deleted(self):
+        for words in (("recipe.yaml", "out"), ("plan", str(self.recipe)), ("inspect", "a")):
+            (self.folder / "gone").mkdir()
+            result = self.run_program("-c", f"cd gone && rmdir ../gone && exec {BINARY} {' '.join(words)}", program="/bin/sh")
+            self.assertIn(result.returncode, (3, 4, 5), result.stderr)
+            self.assertRegex(result.stderr, r"error\[[A-Z-]+\]: ")
+            self.assertNotIn("RES-MEM", result.stderr)
 
     def test_hub_model_that_is_not_cached(self):
         self.write_linear(models=("a", "org/name"))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress on a terminal and in a log, and stopping by a signal."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -149,6 +150,29 @@ class Progress(CliTest):
         os.kill(process.pid, signal.SIGCONT)
         self.assertIn(process.wait(timeout=100), (130, 143))
         self.assertFalse((self.folder / "out").exists())
+
+    def test_a_signal_inside_one_huge_tensor_ends_the_program_in_time(self):
+        n_elems = 6_000_000
+        for name, values in (("h", (1, 2, 3)), ("i", (3, -2, 1)), ("j", (1, 1, -4))):
+            header = json.dumps({"x": {"dtype": "F32", "shape": [n_elems], "data_offsets": [0, 4 * n_elems]}}).encode()
+            self.write(f"{name}/config.json", "{}")
+            (self.folder / name / "model.safetensors").write_bytes(
+                struct.pack("<Q", len(header)) + header + struct.pack("<3f", *values) * (n_elems // 3))
+        self.write("recipe.yaml", "merge_method: karcher\nmodels: [{model: h}, {model: i}, {model: j}]\n"
+                                  "parameters: {max_iter: 1000, tol: 0}\n")
+        for number in (signal.SIGINT, signal.SIGHUP):
+            with self.subTest(number):
+                process = self.start_in_log()
+                time.sleep(0.4)
+                sent_at = time.monotonic()
+                process.send_signal(number)
+                errors = process.stderr.read()
+                process.wait(timeout=100)
+                self.assertLess(time.monotonic() - sent_at, 4)  # 2 seconds, on a machine that does much else
+                self.assertEqual(process.returncode, 128 + number, errors)
+                self.assertIn("error[CANCELLED]", errors)
+                self.assertIn("run the same command again", errors)
+                self.assertFalse((self.folder / "out").exists())
 
     def test_stopped_on_a_terminal(self):
         process, terminal = self.start_on_terminal()

@@ -45,9 +45,9 @@ class CliTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="gpumerge-cli-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def run_program(self, *words, cwd=None, env=None, **options):
+    def run_program(self, *words, cwd=None, env=None, program=BINARY, **options):
         environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder), **(env or {})}
-        return subprocess.run([BINARY, *map(str, words)], cwd=cwd or self.folder, env=environment, text=True,
+        return subprocess.run([program, *map(str, words)], cwd=cwd or self.folder, env=environment, text=True,
                               capture_output=True, timeout=100, **options)
 
     def expect(self, result, status, *parts):

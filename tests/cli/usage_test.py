@@ -57,7 +57,7 @@ class Usage(CliTest):
         self.expect_usage("pln --config x.yaml", "did you mean `gpumerge plan`?")
 
     def test_unknown_word_lists_the_verbs(self):
-        self.expect_usage("frobnicate", "verbs: merge, plan, inspect, devices, methods, errors")
+        self.expect_usage("frobnicate", "verbs: merge, plan, inspect, verify, devices, methods, errors")
 
     def test_verb_after_a_flag(self):
         self.expect_usage("--strict plan --config x.yaml", '"plan" is a verb and comes first')

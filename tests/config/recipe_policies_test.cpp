@@ -82,6 +82,35 @@ TEST(Policies, MissingAndOverflow) {
   EXPECT_THAT(wrong.errors[0].help, HasSubstr("'present'"));
 }
 
+TEST(Policies, WhatIsAllowedByName) {
+  const std::string text =
+      "nonfinite: allow\nint_policy: base\nextra: drop\nfloat8: plain\non_mismatch:\n  - {filter: lm_head, value: "
+      "base}\n  - {value: error}\n";
+  const auto parsed = ParseText(Ties(text));
+  ASSERT_TRUE(parsed.ok) << ::testing::PrintToString(InShort(parsed.errors));
+  EXPECT_EQ(parsed.config.nonfinite, NonFinitePolicy::kAllow);
+  EXPECT_EQ(parsed.config.int_policy, IntPolicy::kBase);
+  EXPECT_EQ(parsed.config.extra, ExtraPolicy::kDrop);
+  EXPECT_EQ(parsed.config.float8, Float8Policy::kPlain);
+  ASSERT_EQ(parsed.config.on_mismatch.size(), 2u);
+  EXPECT_EQ(parsed.config.on_mismatch[0].filter, "lm_head");
+  EXPECT_THAT(EmitConfig(parsed.config), HasSubstr(text));
+  const auto plain = ParseText(Ties("on_mismatch: base\n"));
+  EXPECT_THAT(EmitConfig(plain.config), HasSubstr("on_mismatch: base\n"));
+  EXPECT_EQ(ParseText(Ties("")).config.nonfinite, NonFinitePolicy::kError);
+}
+
+TEST(Policies, WhatIsWrongWithThem) {
+  EXPECT_THAT(ErrorsOf(Ties("nonfinite: alow\n")), ElementsAre("CFG-TYPE r:8:12"));
+  EXPECT_THAT(ErrorsOf(Ties("int_policy: mean\n")), ElementsAre("CFG-TYPE r:8:13"));
+  EXPECT_THAT(ErrorsOf(Ties("extra: keep\n")), ElementsAre("CFG-TYPE r:8:8"));
+  EXPECT_THAT(ErrorsOf(Ties("float8: true\n")), ElementsAre("CFG-TYPE r:8:9"));
+  EXPECT_THAT(ErrorsOf(Ties("on_mismatch: crop\n")), ElementsAre("CFG-TYPE r:8:14"));
+  EXPECT_THAT(ErrorsOf(Ties("on_mismatch: [base, error]\n")), ElementsAre("CFG-TYPE r:8:14"));
+  EXPECT_THAT(ErrorsOf(Ties("on_mismatch: [{filter: 'regex:(', value: base}]\n")), ElementsAre("CFG-FILTER r:8:24"));
+  EXPECT_THAT(ErrorsOf(Ties("on_mismatch: [{filter: x}]\n")), ElementsAre("CFG-MISSING r:8:15"));
+}
+
 TEST(Presets, StandForOrdinaryParameters) {
   const MethodInfo& ties = *FindMethod("ties")->info;
   ASSERT_FALSE(ties.presets.empty());

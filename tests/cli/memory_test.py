@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 the gpumerge authors
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that ends: the budget holds under limits of the system, and any allocation may fail."""
+import json
+import os
+import pathlib
+import resource
+import struct
+import subprocess
+import unittest
+
+from support import BINARY, CliTest, f32
+
+FAILING = pathlib.Path(BINARY).parent / "tests/cli/libfailing_libc.so"
+CGROUP = pathlib.Path("/sys/fs/cgroup")
+MIB = 1 << 20
+
+
+class Memory(CliTest):
+    def write_big(self, name, n_elems):
+        """A model whose one tensor is a hole in its file."""
+        folder = self.folder / name
+        folder.mkdir()
+        header = json.dumps({"x.weight": {"dtype": "F32", "shape": [n_elems], "data_offsets": [0, 4 * n_elems]}}).encode()
+        with open(folder / "model.safetensors", "wb") as file:
+            file.write(struct.pack("<Q", len(header)) + header)
+            file.truncate(8 + len(header) + 4 * n_elems)
+
+    def run_limited(self, words, prepare, **env):
+        environment = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder), **env}
+        return subprocess.run([BINARY, *words], cwd=self.folder, env=environment, text=True, capture_output=True,
+                              timeout=100, preexec_fn=prepare)
+
+    def expect_nothing_published(self):
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_the_budget_holds_under_a_limit_of_address_space(self):
+        for name in ("a", "b"):
+            self.write_big(name, 16 * MIB)
+        self.write_linear()
+        limit = 420 * MIB
+        words = ["recipe.yaml", "out", "--memory", "48M", "--sync", "none", "--stats", "stats.json"]
+        result = self.run_limited(words, lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        self.expect(result, 0)
+        self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], 64e6)
+
+    def test_address_space_that_is_too_small(self):
+        self.write_big("a", MIB)
+        self.write_linear(models=("a",))
+        statuses = set()
+        for limit in range(24, 220, 14):
+            result = self.run_limited(["recipe.yaml", "out", "--memory", "48M", "--threads", "2"],
+                                      lambda: resource.setrlimit(resource.RLIMIT_AS, (limit * MIB, limit * MIB)))
+            # 127: the libraries themselves did not fit.
+            self.assertIn(result.returncode, (0, 10, 127), f"{limit} MiB: {result.stderr}")
+            statuses.add(result.returncode)
+            if result.returncode == 10:
+                self.assertIn("error[RES-MEM]", result.stderr)
+            if result.returncode != 0:
+                self.expect_nothing_published()
+                continue
+            break
+        self.assertIn(10, statuses)
+
+    def make_group(self, limit_bytes):
+        """The cgroup.procs of a new control group with that much memory; skips where there can be none."""
+        for parent, file in ((CGROUP / "memory", "memory.limit_in_bytes"), (CGROUP, "memory.max")):
+            if not (parent / "cgroup.procs").exists():
+                continue
+            group = parent / f"gpumerge-test-{os.getpid()}"
+            try:
+                group.mkdir()
+                self.addCleanup(group.rmdir)
+                (group / file).write_text(str(limit_bytes))
+                return group / "cgroup.procs"
+            except OSError:
+                continue
+        self.skipTest("no memory control group can be made here")
+
+    def test_the_budget_holds_in_a_small_control_group(self):
+        for name in ("a", "b"):
+            self.write_big(name, 24 * MIB)
+        self.write_linear()
+        procs = self.make_group(96 * MIB)
+        for words in (["--memory", "48M"], []):  # the default knows of the group
+            result = self.run_limited(["recipe.yaml", "out", "--overwrite", "--stats", "stats.json", *words],
+                                      lambda: procs.write_text(str(os.getpid())))
+            self.expect(result, 0)
+            self.assertLessEqual(json.loads((self.folder / "stats.json").read_text())["memory_budget_bytes"], 96 * MIB)
+
+    def test_any_allocation_may_fail(self):
+        if not FAILING.exists():
+            self.skipTest(f"{FAILING} was not built")
+        for name, value in (("a", 1), ("b", 2)):
+            self.write_model(name, {"model.embed.weight": ("F32", [2, 2], f32(1, 2, 3, value)),
+                                    "model.layers.0.w": ("F32", [3], f32(value, 2, 3))}, num_hidden_layers=1)
+        self.write("recipe.yaml", "merge_method: ties\nbase_model: a\nmodels: [{model: b, parameters: {weight: 1, density: "
+                                  "0.5}}]\n")
+        words = ["recipe.yaml", "out", "--device", "cpu", "--threads", "2"]
+        preload = {"LD_PRELOAD": str(FAILING)}
+        self.expect(self.run_limited(words, None, **preload, GM_COUNT_ALLOCATIONS="count"), 0)
+        subprocess.run(["rm", "-r", self.folder / "out"], check=True)
+        count = int((self.folder / "count").read_text())
+        self.assertGreater(count, 500)
+        failed = 0
+        before = self.names()
+        for n in [*range(1, 40), *range(40, count, max(1, count // 160)), *range(count - 10, count + 1)]:
+            result = self.run_limited(words, None, **preload, GM_FAIL_ALLOCATION=str(n))
+            with self.subTest(n):
+                self.assertIn(result.returncode, (0, 10), result.stderr)
+                if result.returncode == 10:
+                    failed += 1
+                    self.assertIn("RES-MEM", result.stderr)
+                    self.expect_nothing_published()
+            subprocess.run(f"rm -rf {self.folder}/out {self.folder}/.out*", shell=True, check=True)
+            self.assertEqual(self.names(), before)
+        # What goes on without memory, such as a sort that asks for a buffer, is rare.
+        self.assertGreater(failed, 150)
+
+
+if __name__ == "__main__":
+    unittest.main()
