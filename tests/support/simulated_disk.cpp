@@ -64,6 +64,24 @@ void SimulatedDisk::Inject(const DiskFault& fault) {
   faults_.push_back(fault);
 }
 
+void SimulatedDisk::FlipAfter(const DiskCall& call, const std::string& path, uint64_t bit) {
+  const std::lock_guard guard(mutex_);
+  flipped_ = {call, path, bit, false};
+}
+
+// Before the first call that follows.
+void SimulatedDisk::Flip() {
+  Place place;
+  if (Walk(flipped_->path, &place) == 0 && place.node != 0) {
+    Node& node = tree_.at(place.node);
+    for (std::string* contents : {&node.cached, &node.durable}) {
+      char& byte = contents->at(flipped_->bit / 8);
+      byte = static_cast<char>(byte ^ (1 << (flipped_->bit % 8)));
+    }
+  }
+  flipped_.reset();
+}
+
 void SimulatedDisk::SetSize(uint64_t size_bytes) {
   const std::lock_guard guard(mutex_);
   size_bytes_ = size_bytes;
@@ -94,6 +112,8 @@ SimulatedDisk::Began SimulatedDisk::Begin(std::string_view name, const std::stri
   calls_.push_back({std::string(name), path, is_change, ++counts_[{std::string(name), path}]});
   const DiskCall this_call = calls_.back();
   const uint64_t call = calls_.size();
+  if (flipped_ && flipped_->is_due) Flip();
+  if (flipped_) flipped_->is_due = flipped_->after.IsSame(this_call);
   n_changes_ += is_change ? 1 : 0;
   is_stopped_ = is_stopped_ || call >= stop_at_ || n_changes_ >= stop_at_change_;
   if (hook_) {

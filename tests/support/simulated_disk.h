@@ -55,6 +55,8 @@ class SimulatedDisk final : public SystemCalls {
   // The same before the n-th change (1 = the first).
   void StopAtChange(uint64_t change);
   void Inject(const DiskFault& fault);
+  // When that call has been made, a bit of a file is wrong from then on, unnoticed.
+  void FlipAfter(const DiskCall& call, const std::string& path, uint64_t bit);
   // Calls that would need more fail with ENOSPC.
   void SetSize(uint64_t size_bytes);
   // As file systems without reserved space, or without exchanged names.
@@ -128,6 +130,7 @@ class SimulatedDisk final : public SystemCalls {
   int StatHere(std::string_view name, const char* path, struct stat* status);
   int CheckRename(const Place& from, const Place& to, unsigned flags) const;
   bool Fits(uint64_t node, uint64_t size_bytes) const;
+  void Flip();
   void FillStatus(uint64_t node, struct stat* status) const;
   bool Conflicts(const OpenFile& file, int lock) const;
 
@@ -141,6 +144,13 @@ class SimulatedDisk final : public SystemCalls {
   int next_fd_ = kFirstFd;
   std::vector<DiskCall> calls_;
   std::vector<DiskFault> faults_;
+  struct Flipped {
+    DiskCall after;
+    std::string path;
+    uint64_t bit = 0;
+    bool is_due = false;
+  };
+  std::optional<Flipped> flipped_;
   std::set<std::string> failing_;                                   // names of calls that fail from now on
   std::map<std::pair<std::string, std::string>, uint64_t> counts_;  // of calls by name and path
   uint64_t n_changes_ = 0;

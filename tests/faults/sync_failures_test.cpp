@@ -1,0 +1,83 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// A sync or close that fails is not tried again: the file goes, with all that the journal says of it, and nothing else.
+#include "src/io/sized_files.h"
+#include "tests/faults/disk_fixture.h"
+#include "tests/support/output_helpers.h"
+
+#include <cerrno>
+
+namespace gpumerge::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+uint64_t CountCalls(const SimulatedDisk& disk, const std::string& name, const std::string& path) {
+  const std::vector<DiskCall> calls = disk.calls();
+  return static_cast<uint64_t>(std::count_if(
+      calls.begin(), calls.end(), [&](const DiskCall& call) { return call.name == name && call.path == path; }));
+}
+
+TEST(SyncFailures, FileIsRemovedAndTheSyncNotTriedAgain) {
+  for (const bool is_last_write : {false, true}) {
+    SimulatedDisk disk("/disk");
+    disk.Inject({.at = {.name = "Fdatasync", .path = "/disk/shard", .nth = 1}, .error_number = EIO});
+    const ReplacedSystemCalls replaced(disk);
+    SizedFiles files(Sync::kFull);
+    const int other = files.Create("/disk/other", 4), shard = files.Create("/disk/shard", 4);
+    files.WriteAt(other, 0, "ab", 2);
+    files.WriteAt(shard, 0, "ab", 2);
+    const Diagnostic refused = RefusalOf([&] {
+      if (is_last_write) files.WriteAt(shard, 2, "cd", 2);
+      files.SyncAll();
+    });
+    EXPECT_EQ(refused.code, ErrorCode::kOutFsync);
+    EXPECT_EQ(Info(refused.code).exit_status, 8);
+    EXPECT_EQ(refused.where, "/disk/shard");
+    EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/shard"), 1u);
+    EXPECT_FALSE(disk.Files("/disk").contains("shard"));
+    EXPECT_TRUE(disk.Files("/disk").contains("other"));
+  }
+}
+
+TEST(SyncFailures, FileThatCannotBeClosedIsRemoved) {
+  SimulatedDisk disk("/disk");
+  disk.Inject({.at = {.name = "Close", .path = "/disk/shard", .nth = 2}, .error_number = EDQUOT});  // 1: after Create
+  const ReplacedSystemCalls replaced(disk);
+  SizedFiles files(Sync::kNone);
+  const int shard = files.Create("/disk/shard", 2);
+  const Diagnostic refused = RefusalOf([&] { files.WriteAt(shard, 0, "ab", 2); });
+  EXPECT_EQ(refused.code, ErrorCode::kOutIo);
+  EXPECT_THAT(refused.message, HasSubstr("EDQUOT"));
+  EXPECT_FALSE(disk.Files("/disk").contains("shard"));
+}
+
+using SyncFailuresOfARun = DiskFixture;
+
+TEST_F(SyncFailuresOfARun, OtherShardsStayFinished) {
+  const Scene scene = AllScenes().front();
+  const auto disk = StartDisk(scene, scratch.path());
+  const auto plan = [&] {
+    const ReplacedSystemCalls replaced(*disk);
+    return MakePlan(scene, scratch.path());
+  }();
+  const std::string second = "/disk/.out.gpumerge-tmp/" + plan.shards.at(1).file_name;
+  disk->Inject({.at = {.name = "Fdatasync", .path = second, .nth = 2}, .error_number = EIO});  // 1: its header
+  const std::optional<Diagnostic> failed = Run(plan, Options(scene), disk.get());
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->code, ErrorCode::kOutFsync);
+  EXPECT_THAT(failed->help, HasSubstr("resumable"));
+  EXPECT_FALSE(disk->Files("/disk/.out.gpumerge-tmp").contains(plan.shards.at(1).file_name));
+  uint64_t n_first = 0;
+  for (const PlanItem& item : plan.items) n_first += item.shard == 0 ? 1u : 0u;
+  RunStats stats;
+  {
+    const ReplacedSystemCalls replaced(*disk);
+    stats = RunMerge(plan, Options(scene));
+  }
+  EXPECT_EQ(stats.totals.tensors_resumed, n_first);
+}
+
+}  // namespace
+}  // namespace gpumerge::test
