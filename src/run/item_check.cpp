@@ -62,7 +62,9 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
                                             Methods()[item.job.method].info->name, problem->message),
                      .help = std::string(problem->help)});
   const std::optional<NonFinite> overflow = state.OutputOverflow();
-  if (found.empty() && overflow && item.overflow == OverflowPolicy::kError)
+  // Where sums or thresholds of the whole tensor go into every element, so does a NaN that is allowed.
+  const bool may_come_from_inputs = any_bad && item.passes.size() > 1;
+  if (found.empty() && overflow && item.overflow == OverflowPolicy::kError && !may_come_from_inputs)
     found.push_back({.code = ErrorCode::kNumOverflow,
                      .message = fmt::format("the merge of tensor \"{}\" overflows {}", EscapeForTerminal(item.name),
                                             Info(item.job.out_dtype).name),

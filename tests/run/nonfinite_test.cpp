@@ -47,6 +47,35 @@ TEST(NonFiniteValues, AreCountedInEveryType) {
   EXPECT_EQ(CountIn<uint32_t>(DType::kI32, {0x7f800000}), 0u);
 }
 
+// Against a count one by one, at every place of a piece, among all patterns.
+template <class Stored>
+void CountsLikeOneByOne(DType dtype, Stored magnitude, Stored infinity) {
+  uint64_t state = 1;
+  for (size_t size = 0; size < 200; ++size) {
+    std::vector<Stored> values(size);
+    uint64_t expected = 0;
+    for (Stored& value : values) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      // Mostly finite, and often just below infinity.
+      const auto noise = static_cast<Stored>(state >> 33);
+      value = state >> 60 == 0 ? static_cast<Stored>(infinity | noise) : static_cast<Stored>(noise % infinity);
+      if (state >> 61 == 3) value = static_cast<Stored>(infinity - 1);
+      if ((state >> 20) % 2 == 0) value = static_cast<Stored>(value | static_cast<Stored>(~magnitude));
+      expected += (value & magnitude) >= infinity ? 1u : 0u;
+    }
+    ASSERT_EQ(CountIn<Stored>(dtype, values), expected) << Info(dtype).name << " " << size;
+  }
+}
+
+TEST(NonFiniteValues, AreCountedAnywhere) {
+  CountsLikeOneByOne<uint64_t>(DType::kF64, 0x7fffffffffffffff, 0x7ff0000000000000);
+  CountsLikeOneByOne<uint32_t>(DType::kF32, 0x7fffffff, 0x7f800000);
+  CountsLikeOneByOne<uint16_t>(DType::kBF16, 0x7fff, 0x7f80);
+  CountsLikeOneByOne<uint16_t>(DType::kF16, 0x7fff, 0x7c00);
+  CountsLikeOneByOne<uint8_t>(DType::kF8E5M2, 0x7f, 0x7c);
+  CountsLikeOneByOne<uint8_t>(DType::kF8E4M3, 0x7f, 0x7f);
+}
+
 TEST(NonFiniteValues, EveryNanIsWrittenAlike) {
   EXPECT_THAT(Alike<uint16_t>(DType::kBF16, {0x7f80, 0xff80, 0x7f81, 0xffff, 0x3f80}),
               ElementsAre(0x7f80, 0xff80, 0x7fc0, 0x7fc0, 0x3f80));
