@@ -5,20 +5,17 @@
 // So whatever is lost, what the journal says is true; bytes are hashed all the same before they are used.
 #include "src/run/merge_output.h"
 
-#include "src/base/file.h"
 #include "src/base/system_calls.h"
-#include "src/base/text.h"
 #include "src/run/device.h"
-#include "src/run/item_queue.h"
+#include "src/run/finished.h"
 #include "src/run/output_check.h"
 #include "src/run/plan_identity.h"
 #include "src/run/report.h"
-#include "src/run/staged_hashes.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <unordered_map>
+#include <exception>
 #include <utility>
 
 namespace gpumerge {
@@ -36,25 +33,6 @@ constexpr auto kFlushInterval = std::chrono::seconds(5);
 constexpr std::string_view kLastFile = "config.json";
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-std::string StageOf(const Plan& plan, const PlanItem& item) { return item.stage ? plan.stages[*item.stage].name : ""; }
-std::string KeyOf(const std::string& stage, const std::string& tensor) { return stage + '\0' + tensor; }
-
-// Where the plan has it, and with as many inputs.
-bool IsOf(const JournalRecord& record, const Plan& plan, const PlanItem& item) {
-  return record.size_bytes == item.size_bytes && record.inputs.size() == item.inputs.size() &&
-         (item.stage ? record.shard.empty()
-                     : record.shard == plan.shards[item.shard].file_name && record.offset_bytes == item.offset_bytes);
-}
-
-Error Mismatch(std::string message, const std::string& where, std::string found, std::string expected) {
-  return Error({.code = ErrorCode::kResMismatch,
-                .message = std::move(message),
-                .where = where,
-                .found = std::move(found),
-                .expected = std::move(expected),
-                .help = "--restart throws the interrupted run's work away and begins anew; or give another --out"});
-}
 
 // Of a data or recipe error the next run would die as well. What a device that computes wrongly has finished is not
 // used either.
@@ -101,52 +79,13 @@ bool MergeOutput::HasShard(const PlanShard& shard) const {
 }
 
 void MergeOutput::GoOn() {
-  const std::string place = out_.staging_path() + "/" + kJournalFile;
-  const std::optional<Journal> journal = ParseJournal(out_.ReadJournal());
-  if (!journal) throw Mismatch("the journal of an interrupted run cannot be read", place, {}, {});
-  if (const std::optional<JournalDifference> other = FirstDifference(journal->header, header_))
-    throw Mismatch(fmt::format("an interrupted run left another merge here: `{}` differs", other->field), place,
-                   other->was, other->is);
-  TakeRecords(*journal);
-  if (options_.resume == Resume::kCheck) CheckHashes();
-  DropStagesToDoAgain();
-}
-
-void MergeOutput::TakeRecords(const Journal& journal) {
-  std::unordered_map<std::string, uint64_t> items;
-  for (uint64_t i = 0; i < plan_.items.size(); ++i)
-    items[KeyOf(StageOf(plan_, plan_.items[i]), plan_.items[i].name)] = i;
-  for (const JournalRecord& record : journal.records) {
-    const auto found = items.find(KeyOf(record.stage, record.tensor));
-    if (found == items.end()) continue;
-    const PlanItem& item = plan_.items[found->second];
-    if (!IsOf(record, plan_, item) || (!item.stage && !shard_is_there_[item.shard])) continue;
-    done_[found->second] = true;
-    results_[found->second] = {.input_hashes = record.inputs,
-                               .output_hash = record.hash,
-                               .used_lerp = record.used_lerp,
-                               .loss = {record.error_squares, record.change_squares},
-                               .n_overflowed = record.n_overflowed,
-                               .n_nonfinite = record.n_nonfinite,
-                               .n_differing = record.n_differing};
-  }
-}
-
-void MergeOutput::CheckHashes() {
-  std::vector<uint64_t> items;
-  uint64_t bytes = 0;
-  for (uint64_t i = 0; i < plan_.items.size(); ++i) {
-    if (!done_[i] || plan_.items[i].stage) continue;
-    items.push_back(i);
-    bytes += plan_.items[i].size_bytes;
-  }
-  const std::vector<std::string> hashes =
-      HashStaged(plan_, out_.staging_path(), items, ReaderThreads(options_),
-                 [&](uint64_t done) { Report({}, Progress::Phase::kResuming, done, bytes); });
-  for (size_t i = 0; i < items.size(); ++i) {
-    done_[items[i]] = hashes[i] == results_[items[i]].output_hash;
-    n_damaged_ += done_[items[i]] ? 0u : 1u;
-  }
+  FinishedItems finished = FindFinished(
+      plan_, header_, {out_.staging_path(), shard_is_there_, out_.ReadJournal()}, options_.resume,
+      ReaderThreads(options_),
+      [&](uint64_t bytes, uint64_t bytes_to_check) { Report({}, Progress::Phase::kResuming, bytes, bytes_to_check); });
+  done_ = std::move(finished.done);
+  results_ = std::move(finished.results);
+  n_damaged_ = finished.n_damaged;
 }
 
 std::optional<Diagnostic> MergeOutput::Warning() const {
@@ -157,15 +96,6 @@ std::optional<Diagnostic> MergeOutput::Warning() const {
                                            n_damaged_ == 1 ? "was" : "were"),
                     .where = out_.staging_path(),
                     .help = "the output is right; the disk may not be: the kernel's log may say more"};
-}
-
-// What a stage made is in no file any more: it is done when everything that reads it is.
-void MergeOutput::DropStagesToDoAgain() {
-  for (uint64_t i = plan_.items.size(); i-- > 0;)
-    if (!done_[i])
-      for (const uint64_t read : ItemsReadBy(plan_.items[i])) done_[read] = false;
-  for (uint64_t i = 0; i < plan_.items.size(); ++i)
-    if (!done_[i]) results_[i] = {};
 }
 
 void MergeOutput::CreateShards() {
@@ -182,28 +112,10 @@ void MergeOutput::CreateShards() {
   out_.SyncStaging();
 }
 
-std::string MergeOutput::RecordLine(uint64_t i) const {
-  const PlanItem& item = plan_.items[i];
-  const ItemResult& result = results_[i];
-  return JournalLine(JournalRecord{.tensor = item.name,
-                                   .stage = StageOf(plan_, item),
-                                   .shard = item.stage ? "" : plan_.shards[item.shard].file_name,
-                                   .offset_bytes = item.stage ? 0 : item.offset_bytes,
-                                   .size_bytes = item.size_bytes,
-                                   .hash = result.output_hash,
-                                   .inputs = result.input_hashes,
-                                   .n_overflowed = result.n_overflowed,
-                                   .n_nonfinite = result.n_nonfinite,
-                                   .n_differing = result.n_differing,
-                                   .used_lerp = result.used_lerp,
-                                   .error_squares = result.loss.error_squares,
-                                   .change_squares = result.loss.change_squares});
-}
-
 std::string MergeOutput::JournalText() const {
   std::string text = JournalLine(header_);
   for (uint64_t i = 0; i < plan_.items.size(); ++i)
-    if (done_[i]) text += RecordLine(i);
+    if (done_[i]) text += RecordLine(plan_, i, results_[i]);
   return text;
 }
 
@@ -224,7 +136,7 @@ void MergeOutput::Write(uint32_t shard, uint64_t offset_bytes, const std::byte* 
 
 void MergeOutput::ItemDone(uint64_t item, const ItemResult& result) {
   results_[item] = result;
-  pending_ += RecordLine(item);
+  pending_ += RecordLine(plan_, item, result);
   pending_items_.push_back(item);
   if (IsDue()) Flush();
 }
@@ -290,7 +202,7 @@ void MergeOutput::KeepComplete() {
   recorded_ = done_;
   try {
     out_.WriteJournal(JournalText());
-  } catch (const Error&) {  // the error that ended the run is the one to tell
+  } catch (const std::exception&) {  // the error that ended the run is the one to tell
   }
 }
 
@@ -299,7 +211,7 @@ bool MergeOutput::KeepForResume() {
   if (!has_begun_ || is_kept_) return has_begun_ || out_.has_journal();
   try {
     if (!is_broken_) Flush();
-  } catch (const Error&) {  // what was durable before still is
+  } catch (const std::exception&) {  // what was durable before still is
   }
   const bool keeps = CountRecorded() > 0;
   out_.KeepStaging(keeps);

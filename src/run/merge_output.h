@@ -51,13 +51,9 @@ class MergeOutput {
 
  private:
   void GoOn();
-  void TakeRecords(const Journal& journal);
-  void CheckHashes();
-  void DropStagesToDoAgain();
   void CreateShards();
   bool HasShard(const PlanShard& shard) const;
   std::string JournalText() const;
-  std::string RecordLine(uint64_t item) const;
   bool IsDue() const;
   void Flush();
   bool KeepForResume();
