@@ -29,15 +29,31 @@ constexpr std::array<std::string_view, 5> kDonorFiles{"generation_config.json", 
                                                       "preprocessor_config.json", "processor_config.json",
                                                       "video_preprocessor_config.json"};
 
+// No tokenizer is larger; what is called like one and is may be anything.
+constexpr uint64_t kMaxCopiedBytes = uint64_t{512} << 20;
+
+void CheckSize(const std::string& path) {
+  const std::optional<FileIdentity> file = IdentifyFile(path);
+  if (!file || file->size_bytes <= kMaxCopiedBytes) return;
+  throw Error({.code = ErrorCode::kResLimit,
+               .message = "a file that goes with the model is too large to be copied",
+               .where = path,
+               .found = fmt::format("{} bytes", file->size_bytes),
+               .expected = fmt::format("at most {} bytes", kMaxCopiedBytes),
+               .help = "it cannot be what its name says; remove it, or get the model again"});
+}
+
 template <size_t kCount>
 void CopyFiles(const ModelFiles& files, const std::array<std::string_view, kCount>& names, Plan* plan) {
   for (const std::string_view name : names) {
     if (std::find(files.side_files.begin(), files.side_files.end(), name) == files.side_files.end()) continue;
     const auto text = files.side_texts.find(name);
-    if (text != files.side_texts.end())
+    if (text != files.side_texts.end()) {
       plan->text_files.push_back({text->first, text->second});
-    else
+    } else {
+      CheckSize(files.SidePath(name));
       plan->copied_files.push_back({std::string(name), files.SidePath(name)});
+    }
   }
 }
 

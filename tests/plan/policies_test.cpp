@@ -186,6 +186,16 @@ TEST_F(PoliciesTest, NonFiniteValuesAreInEveryItem) {
   EXPECT_NE(PlanHash(plan), PlanHash(MakePlan(Linear(""))));
 }
 
+TEST_F(PoliciesTest, AFileThatIsCopiedHasALimit) {
+  for (const char* name : {"a", "b"}) Write(name, TinyModel{.n_layers = 1});
+  WriteTextFile(dir_ / "a/vocab.txt", "x");
+  EXPECT_EQ(MakePlan(kLinearOfTwo).copied_files.size(), 1u);
+  std::filesystem::resize_file(dir_ / "a/vocab.txt", (uint64_t{512} << 20) + 1);
+  const Diagnostic problem = Problem(kLinearOfTwo);
+  EXPECT_EQ(problem.code, ErrorCode::kResLimit);
+  EXPECT_THAT(problem.where, HasSubstr("vocab.txt"));
+}
+
 // tie_word_embeddings true or false, a stored head or none, equal to the embedding or not.
 class TiedMatrix : public PlanTest {
  protected:
