@@ -14,6 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -92,6 +93,20 @@ TEST(OutputTarget, OverwriteReplacesOnlyTheOutputOfAMerge) {
   fs::create_directory(temp / "empty");
   Publish(temp / "empty", true);
   Publish(temp / "empty", true);
+}
+
+TEST(OutputTarget, WhatAnInterruptedRunHoldsIsCounted) {
+  const ScratchDir temp;
+  EXPECT_EQ(StagedBytes(temp / "out"), 0u);
+  EXPECT_FALSE(InChild([&] {
+    OutputDir out(temp / "out", false, Sync::kNone);
+    out.CreateSized("model.safetensors", 100'000);
+    ::raise(SIGKILL);
+    return true;
+  }));
+  const uint64_t staged_bytes = StagedBytes(temp / "out");
+  EXPECT_GE(staged_bytes, 100'000u);
+  EXPECT_LT(staged_bytes, 200'000u);
 }
 
 TEST(OutputApart, OverlapIsSeenThroughLinks) {
