@@ -68,6 +68,8 @@ struct Work {
   // them, each once; then one part of the whole tensor does the readings between first and last, if there are any;
   // then parts of any size do the last reading and bring back the output.
   bool kept = false;
+  // One of the parts that a tensor comes in, be it the only one: its statistics lie in kept_bytes (DeviceMemory).
+  bool in_parts = false;
   // Which of the groups that are under way at once (BackendInfo::lanes) this tensor belongs to. A lane has one tensor
   // that comes in parts at a time.
   uint32_t lane = 0;

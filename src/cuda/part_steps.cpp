@@ -110,7 +110,7 @@ class StepList {
 }  // namespace
 
 bool IsWhole(const Work& work, const PassList& passes) {
-  return work.first_elem == 0 && work.n_elems == work.job->n_elems && work.first_read == 0 &&
+  return !work.in_parts && work.first_elem == 0 && work.n_elems == work.job->n_elems && work.first_read == 0 &&
          work.last_read == TotalReads(passes);
 }
 

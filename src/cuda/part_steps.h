@@ -34,7 +34,7 @@ struct PartStep {
 };
 // What a part of a tensor goes through, in order.
 std::vector<PartStep> StepsOf(const Work& work, const PassList& passes);
-// True when the part is its tensor from the first reading to the last.
+// True when the part is its tensor from the first reading to the last, and was planned as that.
 bool IsWhole(const Work& work, const PassList& passes);
 // Blocks of threads that a step of a part takes.
 uint32_t BlocksOf(DeviceStep step, const DevicePart& part);

@@ -101,6 +101,7 @@ std::vector<Work> Stages::MakeWork(const UnitRun& unit) const {
                      .first_read = part.first_read,
                      .last_read = part.last_read,
                      .kept = part.kept,
+                     .in_parts = part.in_parts,
                      .lane = unit.scheduled.lane});
   }
   return batch;

@@ -164,6 +164,7 @@ Unit PartCutter::Next() {
   UnitPart part;
   part.item = item_;
   part.kept = kept;
+  part.in_parts = true;
   part.first_elem = first_elem_;
   part.first_read = read_;
   part.last_read = read_ + 1;

@@ -26,6 +26,7 @@ struct UnitPart {
   uint64_t first_elem = 0, n_elems = 0;
   uint32_t first_read = 0, last_read = 0;  // see Work
   bool kept = false;                       // see Work
+  bool in_parts = false;                   // see Work
   bool brings_inputs = true;               // false: they are kept
   bool writes = false;                     // its output is complete after this part
   bool ends_item = false;                  // nothing of the item follows

@@ -46,7 +46,8 @@ class GpuTensor {
     bool has_inputs, has_output, kept;
   };
 
-  GpuTensor(Backend& backend, const TestJob& of, GpuRun run, uint32_t in_lane = 0) : test(of), lane(in_lane) {
+  GpuTensor(Backend& backend, const TestJob& of, GpuRun run, uint32_t in_lane = 0)
+      : test(of), lane(in_lane), in_parts(run.mode != GpuMode::kWhole) {
     const MergeJob& job = test.job;
     const PassList passes = Methods()[job.method].passes(job);
     if (NeedsWholeRows(passes) && job.n_elems > 0)
@@ -74,6 +75,7 @@ class GpuTensor {
 
   const TestJob& test;
   const uint32_t lane;
+  const bool in_parts;
   std::vector<Part> parts;
   size_t next = 0;
   TestResult result;
@@ -186,6 +188,7 @@ inline void GpuBackend::Submit(std::span<GpuTensor* const> tensors) {
               part.first_read,
               part.last_read,
               part.kept,
+              tensor->in_parts,
               tensor->lane};
     for (size_t i = 0; part.has_inputs && i < tensor->test.inputs.size(); ++i) {
       const uint64_t size = InputBytes(*tensor, i, part.n);

@@ -92,7 +92,7 @@ TEST_P(GpuEveryMethod, EveryPairOfSettingsEagerOnly) {
 // More elements than one block of threads selects from: counted by radix though the tensor is whole.
 TEST_P(GpuEveryMethod, LargestSizeEagerOnly) {
   constexpr uint64_t kElems = (1 << 20) + 7;
-  GpuBackend gpu({32 << 20, 2, 32 << 20, 64 << 20});
+  GpuBackend gpu({32 << 20, 2, 64 << 20, 128 << 20});
   const auto cpu = MakeCpuBackend(2, "");
   TestJob test = MakeTestJob(GetParam(), 3, kElems, {DType::kBF16}, DType::kBF16, 1);
   test.job.shape = {kElems};

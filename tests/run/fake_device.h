@@ -153,7 +153,7 @@ class FakeDevice : public Backend {
 
   static uint64_t Up(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
   static bool IsWhole(const Work& work) {
-    return !work.kept && work.first_elem == 0 && work.n_elems == work.job->n_elems && work.first_read == 0 &&
+    return !work.in_parts && work.first_elem == 0 && work.n_elems == work.job->n_elems && work.first_read == 0 &&
            work.last_read == TotalReads(dynamic_cast<State&>(*work.state).passes);
   }
 

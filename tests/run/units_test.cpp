@@ -144,6 +144,18 @@ TEST(UnitsTest, WaysFollowSizesAndMemory) {
     EXPECT_TRUE(unit.parts[0].n_elems == kBlockElems || unit.bytes == 0);
 }
 
+// Its statistics are too large for a unit's memory, so they must not be taken for a whole tensor's.
+TEST(UnitsTest, TheOnlyPartOfATensorIsAPart) {
+  const FakeDevice device({.state_bytes = 3 * kChunk});
+  const UnitSizes sizes = DeviceSizes(device, 100 << 20);
+  const Plan plan = MakePlanOf({MakeItem(kChunk / kBytesAnElem, kLinearPasses)});
+  ASSERT_EQ(WayOf(plan.items[0], sizes), Way::kStreamed);
+  const std::vector<Unit> units = AllParts(plan, sizes);
+  ASSERT_EQ(units.size(), 1u);
+  EXPECT_TRUE(units[0].parts[0].in_parts);
+  EXPECT_TRUE(units[0].parts[0].begins_item() && units[0].parts[0].ends_item);
+}
+
 TEST(UnitsTest, BatchHasAllInputsFirstAndCopiesLast) {
   const FakeDevice device;
   const UnitSizes sizes = DeviceSizes(device, 0);
