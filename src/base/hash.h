@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hashes that outputs depend on or report: XXH64 of names, XXH3-64 of lines, XXH3-128 of bytes. Kept here so that one place decides.
+// The hashes that outputs depend on or report: XXH64 of names, XXH3-64 of lines, XXH3-128 of bytes. Kept here so that
+// one place decides.
 #pragma once
 
 #include <cstddef>

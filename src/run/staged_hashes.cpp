@@ -85,7 +85,10 @@ class Reading {
       const PlanItem& item = plan_.items[items_[i]];
       try {
         const std::string path = directory_ + "/" + plan_.shards[item.shard].file_name;
-        if (shard != &plan_.shards[item.shard]) fd = OpenRegular(path);
+        if (shard != &plan_.shards[item.shard]) {
+          fd = OpenRegular(path);
+          Sys().Fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);  // reads further ahead
+        }
         shard = &plan_.shards[item.shard];
         hashes_[i] = HashOne(fd.get(), item, path, &piece);
       } catch (const Error&) {  // an empty hash is no tensor's
