@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small merge on a simulated disk: two models, three tensors, two shards, one thread that reads. The disk is below
+// A small merge on a simulated disk: two models, five tensors, two shards, one thread that reads. The disk is below
 // /proc, where nothing can be made by mistake. For tests that cut the power, kill the program or let a call fail
 // anywhere in it.
 #pragma once
@@ -66,6 +66,8 @@ class DiskFixture : public ::testing::Test {
       WriteModel(scratch.path() + name,
                  {PatternTensor("model.embed_tokens.weight", DType::kBF16, {9, 17}, seed),
                   PatternTensor("model.layers.0.mlp.up_proj.weight", DType::kBF16, {13, 17}, seed),
+                  PatternTensor("model.layers.0.post_norm.weight", DType::kBF16, {5}, seed),
+                  PatternTensor("model.layers.0.pre_norm.weight", DType::kBF16, {5}, seed),
                   PatternTensor("model.norm.weight", DType::kBF16, {17}, seed)},
                  config);
       WriteTextFile(scratch.path() + name + "/tokenizer.json", "{\"version\": \"1.0\"}");
@@ -96,7 +98,7 @@ class DiskFixture : public ::testing::Test {
 
   static MergeConfig Recipe(const std::string& models) {
     const std::string recipe =
-        "merge_method: linear\nshard_size: 1000\ntokenizer_source: " + models + "/a\nmodels:\n  - model: " + models +
+        "merge_method: linear\nshard_size: 1200\ntokenizer_source: " + models + "/a\nmodels:\n  - model: " + models +
         "/a\n    parameters: {weight: 0.5}\n  - model: " + models + "/b\n    parameters: {weight: 0.25}\n";
     std::vector<Diagnostic> warnings;
     return ParseConfig(recipe, "recipe.yaml", &warnings);
