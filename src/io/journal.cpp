@@ -103,7 +103,11 @@ std::optional<Value> ParseLine(std::string_view line, const Read& read) {
   const std::string_view text = line.substr(kHashDigits + 1, line.size() - kHashDigits - 2);
   // The hash first: the rest is not looked at in a damaged line.
   if (line.substr(0, kHashDigits + 1) != fmt::format("{:016x} ", LineHash(text))) return std::nullopt;
-  const Json json = Json::parse(text, nullptr, false);
+  // There are only whole numbers in it: others could be out of range for those that they are read as.
+  const auto is_kept = [](int, Json::parse_event_t event, const Json& parsed) {
+    return event != Json::parse_event_t::value || !parsed.is_number_float();
+  };
+  const Json json = Json::parse(text, is_kept, false);
   if (json.is_discarded()) return std::nullopt;
   try {
     std::optional<Value> value = read(json);
