@@ -22,6 +22,7 @@
 #include "gpumerge/plan.h"
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -184,10 +185,11 @@ class DocumentPlanner {
     }
     CompareConfigs(inputs, &findings);
     HeadPlan head;
+    std::deque<HeadPlan> part_heads;  // the groups refer to them
     std::vector<TensorGroup> groups;
     for (const InputSet* part : PartsOf(inputs)) {
       CheckGradients(config, *part, &findings);
-      const HeadPlan part_head = PlanHead(config, *part, &findings);
+      const HeadPlan& part_head = part_heads.emplace_back(PlanHead(config, *part, &findings));
       std::vector<TensorGroup> matched = MatchTensors(config, *method.info, *part, part_head, &findings);
       std::move(matched.begin(), matched.end(), std::back_inserter(groups));
       if (part_head.tied) head.tied = part_head.tied;
