@@ -42,6 +42,7 @@ struct PlanOptions {
   bool strict = false;           // warnings become errors
   bool follow_symlinks = false;  // links in a local model's directory may lead anywhere
   bool ignore_unlisted = false;  // tensors in shards that the index does not list are left out, with a warning
+  bool copy_code = false;        // the donor's Python files go with the output; they are never run
   bool overwrite = false;        // an existing output may be replaced
   bool stages_are_kept = false;  // the plan is not run itself, but its documents one by one (see SplitStages)
 };

@@ -8,6 +8,7 @@
 
 #include "gpumerge/config.h"
 #include "gpumerge/error.h"
+#include "gpumerge/file_identity.h"
 #include "gpumerge/job.h"
 
 #include <cstdint>
@@ -20,12 +21,9 @@ namespace gpumerge {
 
 // A file that tensor data is read from.
 struct PlanFile {
-  std::string path;    // absolute
-  uint32_t model = 0;  // index in Plan::models
-  uint64_t size_bytes = 0;
-  // Identity when the header was read; checked again before the output is published.
-  uint64_t device = 0, inode = 0;
-  int64_t mtime_ns = 0, ctime_ns = 0;
+  std::string path;       // absolute
+  uint32_t model = 0;     // index in Plan::models
+  FileIdentity identity;  // when the header was read; checked again before the output is published
 };
 
 struct PlanModel {
@@ -101,6 +99,7 @@ struct PlanTextFile {
 struct PlanCopiedFile {
   std::string file_name;
   std::string source_path;
+  FileIdentity identity;  // of source_path; checked when it is copied
 };
 
 // A tensor that the recipe's `extra: drop` leaves out.

@@ -155,6 +155,7 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->plan.hub_cache = raw.Get("cache-dir");
   arguments->plan.follow_symlinks = raw.Has("follow-symlinks");
   arguments->plan.ignore_unlisted = raw.Has("ignore-unlisted");
+  arguments->plan.copy_code = raw.Has("copy-code");
   arguments->plan.strict = arguments->run.strict = raw.Has("strict");
   arguments->plan.overwrite = arguments->run.overwrite = raw.Has("overwrite");
   DeviceOf(raw, "device", &arguments->run, problems);

@@ -91,6 +91,7 @@ const std::vector<FlagSpec> kFlags{
     {"follow-symlinks", "", "", kRecipe, "links in a model's directory may lead out of it", kRunVerbs},
     {"ignore-unlisted", "", "", kRecipe,
      "leave out tensors that a shard holds and the index does not\nlist, with a warning", kRunVerbs},
+    {"copy-code", "", "", kRecipe, "copy the .py files beside config.json, for models that need\ntrust_remote_code; none is run", kRunVerbs},
     {"cache-dir", "", "DIR", kRecipe,
      "Hugging Face cache to find org/name models in (default:\nHF_HUB_CACHE, HF_HOME/hub); nothing is downloaded",
      kModelVerbs},

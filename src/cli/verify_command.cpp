@@ -35,7 +35,8 @@ std::string ResultText(const VerifyResult& result) {
   }
   line("report",
        fmt::format("{} merge by gpumerge {}", EscapeForTerminal(result.method), EscapeForTerminal(result.version)));
-  line("hashes", fmt::format("{} equal to the report's", Count(result.n_hashed, "tensor")));
+  line("hashes", fmt::format("{} and {} beside them equal to the report's", Count(result.n_hashed, "tensor"),
+                             Count(result.n_side_files, "file")));
   if (result.n_input_models > 0)
     line("inputs", fmt::format("{} of {} equal to the report's, {}", Count(result.n_input_tensors, "tensor"),
                                Count(result.n_input_models, "model"), FormatBytes(result.input_bytes)));

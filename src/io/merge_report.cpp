@@ -46,6 +46,9 @@ class Reader {
 
   MergeReport Finish() {
     Require(!report_.version.empty(), "no \"gpumerge\" with the version that wrote it");
+    for (const ReportFile& file : report_.files)
+      Require(IsHash(file.hash) && !file.name.empty() && file.name.find('/') == file.name.npos,
+              "a file without a plain name and a hash");
     Check(report_.tensors);
     Check(report_.stage_tensors);
     std::unordered_set<std::string_view> names;
@@ -76,6 +79,7 @@ class Reader {
     outer_.push_back({before, is_array});
     if (is_array) return;
     if (path_ == "models.[]") report_.models.emplace_back();
+    if (path_ == "files.[]") report_.files.emplace_back();
     if (path_ == "tensors.[]") report_.tensors.emplace_back();
     if (path_ == "stage_tensors.[]") report_.stage_tensors.emplace_back();
     if (path_ == "tensors.[].inputs.[]") Last(&report_.tensors).inputs.emplace_back();
@@ -94,6 +98,8 @@ class Reader {
     if (is_text && path == "gpumerge") report_.version = event.text;
     if (is_text && path == "method") report_.method = event.text;
     if (is_text && path == "models.[].name") Last(&report_.models).name = event.text;
+    if (is_text && path == "files.[].name") Last(&report_.files).name = event.text;
+    if (is_text && path == "files.[].xxh3_128") Last(&report_.files).hash = event.text;
     if (path == "models.[].stage") Last(&report_.models).is_stage = true;
     for (auto [prefix, tensors] : {std::pair(std::string_view("tensors.[]."), &report_.tensors),
                                    std::pair(std::string_view("stage_tensors.[]."), &report_.stage_tensors)})

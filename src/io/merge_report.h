@@ -33,9 +33,15 @@ struct ReportTensor {
   std::vector<ReportInput> inputs;
 };
 
+// A file beside the weights.
+struct ReportFile {
+  std::string name, hash;
+};
+
 struct MergeReport {
   std::string version, method;
   std::vector<ReportModel> models;
+  std::vector<ReportFile> files;            // plain names
   std::vector<ReportTensor> tensors;        // of the output
   std::vector<ReportTensor> stage_tensors;  // of its stages
 };

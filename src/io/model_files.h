@@ -8,6 +8,7 @@
 #include "gpumerge/config.h"
 #include "gpumerge/dtype.h"
 #include "gpumerge/error.h"
+#include "gpumerge/file_identity.h"
 
 #include <cstdint>
 #include <functional>
@@ -19,13 +20,6 @@
 #include <vector>
 
 namespace gpumerge {
-
-// Identity of a file when it was opened, to notice a change later.
-struct FileIdentity {
-  uint64_t device = 0, inode = 0, size_bytes = 0;
-  int64_t mtime_ns = 0, ctime_ns = 0;
-  friend bool operator==(const FileIdentity&, const FileIdentity&) = default;
-};
 
 struct WeightFile {
   std::string path;  // absolute
@@ -81,10 +75,5 @@ ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_di
 // before anything is thrown, so that one Error names all defects. Where a single file and an index exist, the single
 // file counts, as in transformers, and the two must describe the same tensors. Throws Error(IN-*, IX-*, ST-*, PKL-OFF).
 ModelFiles OpenModel(const ModelLocation& location);
-
-// The identity of a path now, following links; nullopt when it cannot be had.
-std::optional<FileIdentity> IdentifyFile(const std::string& path);
-// The identity of an open file. Throws Error(IN-EIO).
-FileIdentity IdentifyOpenFile(int fd, const std::string& path);
 
 }  // namespace gpumerge

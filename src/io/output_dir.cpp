@@ -6,6 +6,7 @@
 #include "src/io/output_dir.h"
 
 #include "src/base/file.h"
+#include "src/base/file_identity.h"
 #include "src/base/hash.h"
 #include "src/base/system_calls.h"
 #include "src/io/journal.h"
@@ -242,9 +243,11 @@ void OutputDir::WriteFile(const std::string& file_name, std::string_view content
                    [&](int fd, const std::string& part) { WriteFully(fd, 0, contents.data(), contents.size(), part); });
 }
 
-std::string OutputDir::CopyFile(const std::string& file_name, const std::string& source_path) {
+std::string OutputDir::CopyFile(const std::string& file_name, const std::string& source_path,
+                                const FileIdentity& source_identity) {
   const UniqueFd source = OpenRegular(source_path);
-  const uint64_t size_bytes = RegularFileSize(source.get(), source_path);
+  CheckOpenUnchanged(source.get(), source_path, source_identity);
+  const uint64_t size_bytes = source_identity.size_bytes;
   ContentHash hash;
   state_->MakeFile(state_->NewPath(file_name), [&](int fd, const std::string& part) {
     std::string buffer(static_cast<size_t>(std::min<uint64_t>(size_bytes, kCopyBytes)), '\0');
@@ -255,6 +258,7 @@ std::string OutputDir::CopyFile(const std::string& file_name, const std::string&
       hash.Update(buffer.data(), n_bytes);
     }
   });
+  CheckOpenUnchanged(source.get(), source_path, source_identity);
   return hash.Hex();
 }
 

@@ -6,6 +6,7 @@
 // be kept for the next run, which goes on from the journal in it.
 #pragma once
 
+#include "gpumerge/file_identity.h"
 #include "gpumerge/options.h"
 
 #include <cstddef>
@@ -74,8 +75,9 @@ class OutputDir {
   void SyncSized();
 
   void WriteFile(const std::string& file_name, std::string_view contents);
-  // Returns the XXH3-128 of what was copied. Throws Error(IN-*) when the source cannot be read.
-  std::string CopyFile(const std::string& file_name, const std::string& source_path);
+  // Returns the XXH3-128 of what was copied. Throws Error(IN-*) when the source cannot be read, or is not what it was.
+  std::string CopyFile(const std::string& file_name, const std::string& source_path,
+                       const FileIdentity& source_identity);
 
   // Removes the journal and renames staging to the target, exchanging it with an old one if overwrite, which is then
   // deleted. Where a directory cannot be renamed (a mount point), its files are moved and config.json becomes visible

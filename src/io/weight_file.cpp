@@ -4,16 +4,14 @@
 // Two small reads per file: the length, then the header.
 #include "src/io/weight_file.h"
 
-#include "src/base/system_calls.h"
+#include "src/base/file_identity.h"
 #include "src/io/safetensors_layout.h"
 
 #include "gpumerge/error.h"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <string_view>
-#include <sys/stat.h>
 
 namespace gpumerge {
 namespace {
@@ -27,34 +25,7 @@ bool LooksLikePickle(std::string_view first_bytes) {
   return is_pickle || first_bytes.starts_with("PK\x03\x04");
 }
 
-int64_t Nanoseconds(const timespec& time) { return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
-
-FileIdentity IdentityOf(const struct stat& status) {
-  return {.device = status.st_dev,
-          .inode = status.st_ino,
-          .size_bytes = static_cast<uint64_t>(status.st_size),
-          .mtime_ns = Nanoseconds(status.st_mtim),
-          .ctime_ns = Nanoseconds(status.st_ctim)};
-}
-
 }  // namespace
-
-std::optional<FileIdentity> IdentifyFile(const std::string& path) {
-  struct stat status {};
-  if (Sys().Stat(path.c_str(), &status) != 0) return std::nullopt;
-  return IdentityOf(status);
-}
-
-FileIdentity IdentifyOpenFile(int fd, const std::string& path) {
-  struct stat status {};
-  if (Sys().Fstat(fd, &status) == 0) return IdentityOf(status);
-  throw Error({.code = ErrorCode::kInIo,
-               .message = "cannot look at the input: " + ErrnoText(errno),
-               .where = path,
-               .found = {},
-               .expected = {},
-               .help = {}});
-}
 
 WeightHeader ReadWeightHeader(const UniqueFd& fd, const std::string& path) {
   WeightHeader weights;

@@ -5,6 +5,8 @@
 // pass, so that a key of a model released tomorrow is compared too.
 #include "src/plan/config_json.h"
 
+#include "src/plan/output_files.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -180,14 +182,16 @@ void WarnNoConfig(const InputModel& donor, const InputModel& model, PlanFindings
        .help = "put the model's config.json beside its weights to have them compared"});
 }
 
-void WarnRemoteCode(const InputModel& donor, PlanFindings* findings) {
-  if (!donor.config.Has({"auto_map"})) return;
+void WarnRemoteCode(const InputModel& donor, bool copies_code, PlanFindings* findings) {
+  const bool has_code = !CodeFiles(donor.files).empty();
+  if (!donor.config.Has({"auto_map"}) || (copies_code && has_code)) return;
   findings->warnings.push_back(
       {.code = ErrorCode::kRemoteCode,
-       .message = fmt::format("config.json of \"{}\" asks for Python code (auto_map); code files are not copied",
-                              donor.reference),
+       .message = fmt::format("config.json of \"{}\" asks for Python code (auto_map); {}", donor.reference,
+                              has_code ? "code files are not copied" : "there is none beside it"),
        .where = donor.config.file(),
-       .help = "copy the model's .py files beside the output if a loader needs them"});
+       .help = has_code ? "--copy-code copies the model's .py files, for loaders that may trust them"
+                        : "a loader needs the .py files: get them with the model, or add them to the output"});
 }
 
 }  // namespace
@@ -207,14 +211,14 @@ void CheckStatedDepths(const MergeConfig& config, const InputSet& inputs, PlanFi
   }
 }
 
-void CompareConfigs(const InputSet& inputs, PlanFindings* findings) {
+void CompareConfigs(const InputSet& inputs, bool copies_code, PlanFindings* findings) {
   const InputModel& donor = inputs.models[inputs.donor];
   if (!donor.has_config()) {
     findings->notes.push_back(fmt::format(
         "\"{}\" has no config.json, so the output has weights only: no config.json, no tokenizer", donor.reference));
     return;
   }
-  WarnRemoteCode(donor, findings);
+  WarnRemoteCode(donor, copies_code, findings);
   for (const InputModel& model : inputs.models) {
     if (&model == &donor) continue;
     if (!model.has_config()) {

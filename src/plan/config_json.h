@@ -23,8 +23,8 @@ std::string MakeConfigJson(const MergeConfig& config, const InputSet& inputs, co
 // layers are.
 void CheckStatedDepths(const MergeConfig& config, const InputSet& inputs, PlanFindings* findings);
 
-// Warns of keys that change the forward pass and differ from the donor's, and of remote code; another model_type is an
-// error.
-void CompareConfigs(const InputSet& inputs, PlanFindings* findings);
+// Warns of keys that change the forward pass and differ from the donor's, and of Python code that the output would need
+// and not have; another model_type is an error.
+void CompareConfigs(const InputSet& inputs, bool copies_code, PlanFindings* findings);
 
 }  // namespace gpumerge

@@ -74,11 +74,7 @@ class Joiner {
   uint32_t AddFile(const PlanFile& file) {
     std::vector<PlanFile>& files = output_.plan.files;
     const auto known = file_of_.find(file.path);
-    const auto is_same = [&](const PlanFile& other) {
-      return file.device == other.device && file.inode == other.inode && file.size_bytes == other.size_bytes &&
-             file.mtime_ns == other.mtime_ns && file.ctime_ns == other.ctime_ns;
-    };
-    if (known != file_of_.end() && is_same(files[known->second])) return known->second;
+    if (known != file_of_.end() && files[known->second].identity == file.identity) return known->second;
     files.push_back(file);
     return file_of_[file.path] = static_cast<uint32_t>(files.size() - 1);
   }

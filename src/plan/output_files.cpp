@@ -4,6 +4,8 @@
 // Tokenizer files come from one model, so that they fit together; generation and processor settings from the donor.
 #include "src/plan/output_files.h"
 
+#include "src/base/file.h"
+#include "src/base/file_identity.h"
 #include "src/config/emit.h"
 #include "src/io/model_card.h"
 #include "src/plan/shards.h"
@@ -32,27 +34,26 @@ constexpr std::array<std::string_view, 5> kDonorFiles{"generation_config.json", 
 // No tokenizer is larger; what is called like one and is may be anything.
 constexpr uint64_t kMaxCopiedBytes = uint64_t{512} << 20;
 
-void CheckSize(const std::string& path) {
-  const std::optional<FileIdentity> file = IdentifyFile(path);
-  if (!file || file->size_bytes <= kMaxCopiedBytes) return;
+PlanCopiedFile CopiedFile(std::string_view name, const std::string& path) {
+  const FileIdentity file = IdentifyOpenFile(OpenRegular(path).get(), path);
+  if (file.size_bytes <= kMaxCopiedBytes) return {std::string(name), path, file};
   throw Error({.code = ErrorCode::kResLimit,
                .message = "a file that goes with the model is too large to be copied",
                .where = path,
-               .found = fmt::format("{} bytes", file->size_bytes),
+               .found = fmt::format("{} bytes", file.size_bytes),
                .expected = fmt::format("at most {} bytes", kMaxCopiedBytes),
                .help = "it cannot be what its name says; remove it, or get the model again"});
 }
 
-template <size_t kCount>
-void CopyFiles(const ModelFiles& files, const std::array<std::string_view, kCount>& names, Plan* plan) {
+template <class Names>
+void CopyFiles(const ModelFiles& files, const Names& names, Plan* plan) {
   for (const std::string_view name : names) {
     if (std::find(files.side_files.begin(), files.side_files.end(), name) == files.side_files.end()) continue;
     const auto text = files.side_texts.find(name);
     if (text != files.side_texts.end()) {
       plan->text_files.push_back({text->first, text->second});
     } else {
-      CheckSize(files.SidePath(name));
-      plan->copied_files.push_back({std::string(name), files.SidePath(name)});
+      plan->copied_files.push_back(CopiedFile(name, files.SidePath(name)));
     }
   }
 }
@@ -80,11 +81,19 @@ std::string MakeCard(const MethodInfo& method, const std::string& recipe, const 
 
 }  // namespace
 
-void AddModelFiles(const InputSet& inputs, std::string config_json, Plan* plan) {
+std::vector<std::string> CodeFiles(const ModelFiles& files) {
+  std::vector<std::string> names;
+  std::copy_if(files.side_files.begin(), files.side_files.end(), std::back_inserter(names),
+               [](const std::string& name) { return name.ends_with(".py"); });
+  return names;
+}
+
+void AddModelFiles(const InputSet& inputs, std::string config_json, bool copies_code, Plan* plan) {
   if (!inputs.models[inputs.donor].has_config()) return;
   plan->text_files.push_back({"config.json", std::move(config_json)});
   CopyFiles(inputs.models[inputs.tokenizer].files, kTokenizerFiles, plan);
   CopyFiles(inputs.models[inputs.donor].files, kDonorFiles, plan);
+  if (copies_code) CopyFiles(inputs.models[inputs.donor].files, CodeFiles(inputs.models[inputs.donor].files), plan);
   std::sort(plan->copied_files.begin(), plan->copied_files.end(),
             [](const PlanCopiedFile& a, const PlanCopiedFile& b) { return a.file_name < b.file_name; });
 }

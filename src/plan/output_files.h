@@ -20,8 +20,10 @@ namespace gpumerge {
 inline constexpr std::string_view kRecipeFile = "gpumerge_config.yaml";
 inline constexpr std::string_view kModelCardFile = "README.md";
 
-// What another merge would read as well: config.json, tokenizer and settings.
-void AddModelFiles(const InputSet& inputs, std::string config_json, Plan* plan);
+// Python files beside a model's config.json.
+std::vector<std::string> CodeFiles(const ModelFiles& files);
+// What another merge would read as well: config.json, tokenizer and settings; and code, if asked for.
+void AddModelFiles(const InputSet& inputs, std::string config_json, bool copies_code, Plan* plan);
 // Index, card and recipe; the rest of the plan is complete.
 void AddDocuments(const MergeConfig& config, const MethodInfo& method, Plan* plan);
 

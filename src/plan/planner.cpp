@@ -141,8 +141,7 @@ void AddFiles(const InputSet& inputs, Plan* plan) {
       if (number_of[model][i] == kUnused) continue;
       number_of[model][i] = static_cast<uint32_t>(plan->files.size());
       const WeightFile& file = inputs.models[model].files.files[i];
-      plan->files.push_back({file.path, model, file.identity.size_bytes, file.identity.device, file.identity.inode,
-                             file.identity.mtime_ns, file.identity.ctime_ns});
+      plan->files.push_back({file.path, model, file.identity});
     }
   }
   for (PlanItem& item : plan->items)
@@ -183,7 +182,7 @@ class DocumentPlanner {
       ChooseOutput(config, options_, &plan);
       CheckOutput(input_dirs_, options_, plan.output_dir, &findings);
     }
-    CompareConfigs(inputs, &findings);
+    CompareConfigs(inputs, options_.copy_code, &findings);
     HeadPlan head;
     std::deque<HeadPlan> part_heads;  // the groups refer to them
     std::vector<TensorGroup> groups;
@@ -212,7 +211,7 @@ class DocumentPlanner {
     AddModels(inputs, &plan);
     AddFiles(inputs, &plan);
     for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);
-    AddModelFiles(inputs, std::move(config_json), &plan);
+    AddModelFiles(inputs, std::move(config_json), options_.copy_code, &plan);
     if (chat_template) AddChatTemplate(*chat_template, inputs, &plan);
     return planned;
   }

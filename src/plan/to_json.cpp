@@ -188,7 +188,7 @@ std::string PlanToJson(const Plan& plan, const RunEstimate& estimate, const std:
   if (cost) json["cost"] = CostJson(*cost);
   json["input_files"] = Json::array();
   for (const PlanFile& file : plan.files)
-    json["input_files"].push_back({{"path", file.path}, {"model", file.model}, {"bytes", file.size_bytes}});
+    json["input_files"].push_back({{"path", file.path}, {"model", file.model}, {"bytes", file.identity.size_bytes}});
   json["output_files"] = Json::array();
   for (const PlanShard& shard : plan.shards)
     json["output_files"].push_back({{"name", shard.file_name}, {"kind", "tensors"}, {"bytes", shard.size_bytes}});

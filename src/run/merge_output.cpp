@@ -38,7 +38,8 @@ double Since(Clock::time_point start) { return std::chrono::duration<double>(Clo
 // used either.
 bool MayGoOnAfter(ErrorCode code) {
   const int status = Info(code).exit_status;
-  return (status == 1 || status == 8 || status == 10 || status >= 128) && code != ErrorCode::kSelfcheck;
+  return (status == 1 || status == 8 || status == 10 || status >= 128 || code == ErrorCode::kInIo) &&
+         code != ErrorCode::kSelfcheck;
 }
 
 }  // namespace
@@ -177,9 +178,9 @@ void MergeOutput::Finish(const Progress& totals) {
   Report(totals, Progress::Phase::kVerifying, 0, 0);
   StagedFiles files{.plan = plan_, .directory = out_.staging_path(), .results = results_};
   for (const PlanCopiedFile& file : plan_.copied_files)
-    files.copied_hashes.push_back(out_.CopyFile(file.file_name, file.source_path));
+    files.copied_hashes.push_back(out_.CopyFile(file.file_name, file.source_path, file.identity));
   files.text_files = plan_.text_files;
-  files.text_files.push_back({kReportFile, MakeReport(plan_, results_)});
+  files.text_files.push_back({kReportFile, MakeReport(plan_, results_, files.copied_hashes)});
   std::stable_partition(files.text_files.begin(), files.text_files.end(),
                         [](const PlanTextFile& file) { return file.file_name != kLastFile; });
   for (const PlanTextFile& file : files.text_files) out_.WriteFile(file.file_name, file.contents);

@@ -4,7 +4,7 @@
 #include "src/run/output_check.h"
 
 #include "src/base/file.h"
-#include "src/base/hash.h"
+#include "src/base/file_hash.h"
 #include "src/base/system_calls.h"
 #include "src/base/text.h"
 #include "src/io/model_files.h"
@@ -21,8 +21,6 @@
 namespace gpumerge {
 namespace {
 
-constexpr size_t kPieceBytes = size_t{1} << 18;
-
 Error NotVerified(const std::string& message, const std::string& where) {
   return Error({.code = ErrorCode::kOutVerify,
                 .message = message,
@@ -30,19 +28,12 @@ Error NotVerified(const std::string& message, const std::string& where) {
                 .help = "the disk or another program changed the output; nothing was published"});
 }
 
-std::string HashFile(const std::string& path) {
-  ContentHash hash;
+// What cannot be read is "", which no hash is.
+std::string HashStagedFile(const std::string& path) {
   try {
     const UniqueFd fd = OpenRegular(path);
     Sys().Fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
-    std::string piece(kPieceBytes, '\0');
-    const uint64_t size_bytes = RegularFileSize(fd.get(), path);
-    for (uint64_t at = 0; at < size_bytes; at += piece.size()) {
-      const size_t bytes = static_cast<size_t>(std::min<uint64_t>(piece.size(), size_bytes - at));
-      ReadFully(fd.get(), at, piece.data(), bytes, path);
-      hash.Update(piece.data(), bytes);
-    }
-    return hash.Hex();
+    return HashFile(fd.get(), path);
   } catch (const Error&) {
     return {};
   }
@@ -101,7 +92,7 @@ void CheckSideFiles(const StagedFiles& files) {
       throw NotVerified("a file is not what was written", file.file_name);
   for (size_t i = 0; i < files.copied_hashes.size(); ++i) {
     const std::string& name = files.plan.copied_files[i].file_name;
-    if (HashFile(files.directory + "/" + name) != files.copied_hashes[i])
+    if (HashStagedFile(files.directory + "/" + name) != files.copied_hashes[i])
       throw NotVerified("a file is not what was copied", name);
   }
 }

@@ -4,20 +4,16 @@
 #include "src/run/plan_identity.h"
 
 #include "src/base/file.h"
+#include "src/base/file_hash.h"
 #include "src/base/hash.h"
-#include "src/base/system_calls.h"
 #include "src/plan/output_files.h"
 
 #include <algorithm>
 #include <array>
 #include <string_view>
-#include <sys/stat.h>
-#include <vector>
 
 namespace gpumerge {
 namespace {
-
-constexpr uint64_t kPieceBytes = uint64_t{1} << 16;
 
 std::string HashText(std::string_view text) {
   ContentHash hash;
@@ -32,29 +28,17 @@ std::string HashHeader(const PlanFile& file) {
   ReadFully(fd.get(), 0, length.data(), length.size(), file.path);
   uint64_t end = 0;
   for (size_t i = length.size(); i-- > 0;) end = end << 8 | length[i];
-  end = std::min(end, file.size_bytes - length.size()) + length.size();
-  ContentHash hash;
-  std::vector<std::byte> piece(kPieceBytes);
-  for (uint64_t at = 0; at < end; at += piece.size()) {
-    const uint64_t bytes = std::min<uint64_t>(piece.size(), end - at);
-    ReadFully(fd.get(), at, piece.data(), bytes, file.path);
-    hash.Update(piece.data(), bytes);
-  }
-  return hash.Hex();
+  end = std::min(end, file.identity.size_bytes - length.size()) + length.size();
+  return HashFile(fd.get(), 0, end, file.path);
 }
 
 // PlanHash knows no paths; texts may name some, and what is copied comes from somewhere.
 std::string HashPlan(const Plan& plan) {
   std::string all = PlanHash(plan);
   for (const PlanTextFile& file : plan.text_files) all += '\0' + file.file_name + '\0' + HashText(file.contents);
-  for (const PlanCopiedFile& file : plan.copied_files) {
-    struct stat status {};
-    const bool is_there = Sys().Stat(file.source_path.c_str(), &status) == 0;
-    all += '\0' + file.file_name + '\0' + file.source_path + '\0';
-    if (is_there)
-      all += std::to_string(status.st_size) + ' ' + std::to_string(status.st_mtim.tv_sec) + ' ' +
-             std::to_string(status.st_mtim.tv_nsec);
-  }
+  for (const PlanCopiedFile& file : plan.copied_files)
+    all += '\0' + file.file_name + '\0' + file.source_path + '\0' + std::to_string(file.identity.size_bytes) + ' ' +
+           std::to_string(file.identity.mtime_ns);
   return HashText(all);
 }
 
@@ -70,8 +54,10 @@ JournalHeader IdentifyPlan(const Plan& plan) {
   for (const PlanItem& item : plan.items) header.n_tensors += item.stage ? 0u : 1u;
   for (const PlanShard& shard : plan.shards) header.size_bytes += shard.size_bytes;
   for (const PlanFile& file : plan.files)
-    header.inputs.push_back(
-        {.path = file.path, .size_bytes = file.size_bytes, .mtime_ns = file.mtime_ns, .header_hash = HashHeader(file)});
+    header.inputs.push_back({.path = file.path,
+                             .size_bytes = file.identity.size_bytes,
+                             .mtime_ns = file.identity.mtime_ns,
+                             .header_hash = HashHeader(file)});
   return header;
 }
 

@@ -3,6 +3,8 @@
 //
 #include "src/run/report.h"
 
+#include "src/base/hash.h"
+#include "src/plan/output_files.h"
 #include "src/run/rounding.h"
 #include "src/run/value_warnings.h"
 
@@ -10,6 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -93,9 +96,26 @@ std::string TensorList(const Plan& plan, const std::vector<ItemResult>& results,
   return text;
 }
 
+// What is loaded with the weights. The card is for its owner to edit, and the recipe has paths: the report of one merge
+// is the same wherever its models lie.
+Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
+  std::map<std::string, std::string> hashes;
+  for (const PlanTextFile& file : plan.text_files) {
+    if (file.file_name == kModelCardFile || file.file_name == kRecipeFile) continue;
+    ContentHash hash;
+    hash.Update(file.contents.data(), file.contents.size());
+    hashes[file.file_name] = hash.Hex();
+  }
+  for (size_t i = 0; i < copied_hashes.size(); ++i) hashes[plan.copied_files[i].file_name] = copied_hashes[i];
+  Json files = Json::array();
+  for (const auto& [name, hash] : hashes) files.push_back(Json{{"name", name}, {"xxh3_128", hash}});
+  return files;
+}
+
 }  // namespace
 
-std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results) {
+std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results,
+                       const std::vector<std::string>& copied_hashes) {
   Json report;
   report["gpumerge"] = GPUMERGE_VERSION;
   report["method"] = plan.method;
@@ -121,6 +141,7 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results)
   report["warnings"] = std::move(warnings);
   for (const PlanDropped& dropped : plan.dropped)
     report["dropped"].push_back(Json{{"tensor", dropped.tensor}, {"model", dropped.model}});
+  report["files"] = Files(plan, copied_hashes);
   report["tensors"] = Json::array();
   // Tensor by tensor, because a tree of all of them would be many times the text. Names are untrusted text, but valid
   // UTF-8 by the header's rules; anything else is replaced rather than thrown over.

@@ -17,7 +17,8 @@ namespace gpumerge {
 
 inline constexpr const char* kReportFile = kMergeReportFile;
 
-// results: of every item of the plan.
-std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results);
+// results: of every item of the plan; copied_hashes: XXH3-128 of the plan's copied files.
+std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results,
+                       const std::vector<std::string>& copied_hashes);
 
 }  // namespace gpumerge

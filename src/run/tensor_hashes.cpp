@@ -3,6 +3,7 @@
 #include "src/run/tensor_hashes.h"
 
 #include "src/base/file.h"
+#include "src/base/file_identity.h"
 #include "src/base/hash.h"
 #include "src/io/contained_open.h"
 #include "src/run/memory.h"
@@ -24,11 +25,9 @@ constexpr auto kReportInterval = std::chrono::milliseconds(100);
 
 UniqueFd OpenUnchanged(const ModelFiles& model, const WeightFile& file) {
   UniqueFd fd = OpenContained(model.location.containment_root, file.path);
-  if (fd && IdentifyOpenFile(fd.get(), file.path) == file.identity) return fd;
-  throw Error({.code = ErrorCode::kInChanged,
-               .message = "the file changed after its header was read",
-               .where = file.path,
-               .help = "let the other program finish, then run this again"});
+  if (!fd) throw FileChanged(file.path);
+  CheckOpenUnchanged(fd.get(), file.path, file.identity);
+  return fd;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "src/run/verify.h"
 
 #include "src/base/file.h"
+#include "src/base/file_hash.h"
 #include "src/base/text.h"
 #include "src/io/contained_open.h"
 #include "src/io/merge_report.h"
@@ -103,6 +104,21 @@ class Comparison {
   std::vector<const ModelTensor*> there_;
 };
 
+// What is loaded with the weights: another tokenizer is another model.
+void CheckFiles(const MergeReport& report, const ModelLocation& location, std::vector<Diagnostic>* errors) {
+  for (const ReportFile& file : report.files) {
+    const std::string path = location.directory + "/" + file.name;
+    const UniqueFd fd = OpenContained(location.containment_root, path);
+    if (!fd) {
+      errors->push_back(NotAsReported(fmt::format("the file {} of the report is not there", Quote(file.name)), path));
+    } else if (const std::string found = HashFile(fd.get(), path); found != file.hash) {
+      errors->push_back(NotAsReported(fmt::format("the file {} is not what the merge wrote", Quote(file.name)), path));
+      errors->back().found = found;
+      errors->back().expected = file.hash;
+    }
+  }
+}
+
 // What another export left in the directory can be loaded instead of the merge.
 void FindStrangers(const ModelFiles& model, std::vector<Diagnostic>* warnings) {
   const ModelDirectory listing = ListModelDirectory(model.location.directory, model.location.containment_root);
@@ -168,6 +184,8 @@ VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& opti
     result.version = report->version;
     result.method = report->method;
     FindStrangers(model, &result.warnings);
+    CheckFiles(*report, model.location, &errors);
+    result.n_side_files = report->files.size();
     Comparison comparison(*report, model, &errors);
     comparison.Tables();
     std::optional<ReportedInputs> inputs;

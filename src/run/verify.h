@@ -28,6 +28,7 @@ struct VerifyResult {
   std::string version, method;  // of the merge, by its report
   uint64_t n_files = 0, n_tensors = 0, tensor_bytes = 0;
   uint64_t n_hashed = 0;  // tensors whose bytes have the hash that the report states
+  uint64_t n_side_files = 0;  // config.json, tokenizer and so on, hashed likewise
   uint64_t n_input_models = 0, n_input_tensors = 0, input_bytes = 0;
   std::vector<Diagnostic> warnings;
 };

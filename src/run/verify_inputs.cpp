@@ -6,6 +6,7 @@
 #include "src/run/verify_inputs.h"
 
 #include "src/base/file.h"
+#include "src/base/file_identity.h"
 #include "src/base/text.h"
 #include "src/io/checksums.h"
 #include "src/io/model_files.h"
@@ -61,8 +62,7 @@ class Verification {
     };
     for (const PlanFile& file : plan.files) {
       if (std::optional<KnownChecksum> known = find(file.path))
-        candidates_.push_back({file.path, std::move(*known),
-                               FileIdentity{file.device, file.inode, file.size_bytes, file.mtime_ns, file.ctime_ns}});
+        candidates_.push_back({file.path, std::move(*known), file.identity});
       else
         unknown_weights_.push_back(file.path);
     }
@@ -120,7 +120,7 @@ class Verification {
   void Check(const Candidate& file) {
     const UniqueFd fd = OpenRegular(file.path);
     const FileIdentity before = IdentifyOpenFile(fd.get(), file.path);
-    if (file.planned && before != *file.planned) throw Changed(file.path);
+    if (file.planned && before != *file.planned) throw FileChanged(file.path);
     Digest digest(file.known.kind, before.size_bytes);
     std::vector<std::byte> buffer(kPieceBytes);
     for (uint64_t done = 0; done < before.size_bytes; done += kPieceBytes) {
@@ -130,7 +130,7 @@ class Verification {
       digest.Update(buffer.data(), piece);
       bytes_read_ += piece;
     }
-    if (IdentifyOpenFile(fd.get(), file.path) != before) throw Changed(file.path);
+    CheckOpenUnchanged(fd.get(), file.path, before);
     const std::string found = digest.Hex();
     if (found == file.known.hex) return;
     const std::lock_guard lock(mutex_);
@@ -140,13 +140,6 @@ class Verification {
                        .found = found,
                        .expected = fmt::format("{} ({})", file.known.hex, file.known.from),
                        .help = "the file is damaged or another one: download it again"});
-  }
-
-  static Error Changed(const std::string& path) {
-    return Error({.code = ErrorCode::kInChanged,
-                  .message = "an input file changed while it was verified",
-                  .where = path,
-                  .help = "let the other program finish, then run the merge again"});
   }
 
   // False: the user wants to stop.

@@ -90,6 +90,20 @@ class Errors(CliTest):
         self.expect_refusal(5, "error[IN-SYMLINK]", "--follow-symlinks")
         self.expect(self.run_program("recipe.yaml", "out", "--follow-symlinks"), 0)
 
+    def test_code_is_copied_only_when_asked_for(self):
+        config = json.loads((self.folder / "a/config.json").read_text())
+        self.write("a/config.json", json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.X"}}))
+        self.expect(self.run_program("recipe.yaml", "none", "--copy-code"), 0, "warning[CFG-REMOTECODE]", "there is none")
+        self.write("a/modeling_x.py", "raise SystemExit(1)\n")
+        self.write("b/modeling_y.py", "")
+        self.expect(self.run_program("recipe.yaml", "out"), 0, "warning[CFG-REMOTECODE]", "--copy-code")
+        self.assertFalse((self.folder / "out/modeling_x.py").exists())
+        result = self.run_program("recipe.yaml", "with", "--copy-code")
+        self.expect(result, 0)
+        self.assertNotIn("REMOTECODE", result.stderr)
+        self.assertEqual((self.folder / "with/modeling_x.py").read_text(), "raise SystemExit(1)\n")
+        self.assertFalse((self.folder / "with/modeling_y.py").exists())
+
     def test_unlisted_tensors_are_left_out_only_when_asked_for(self):
         one = ("F32", [1], f32(1))
         (self.folder / "c").mkdir()

@@ -38,7 +38,7 @@ class Verify(CliTest):
 
     def test_an_output_as_it_was_written(self):
         result = self.verify("out", "--inputs")
-        for part in ("3 tensors in 1 file", "3 tensors equal to the report's", "6 tensors of 2 models", "linear merge"):
+        for part in ("3 tensors in 1 file", "3 tensors and 1 file beside them equal to the report's", "6 tensors of 2 models", "linear merge"):
             self.assertIn(part, result.stdout)
         self.assertEqual(result.stderr, "")
         report = json.loads(self.verify("out", "--inputs", "--json").stdout)
@@ -114,6 +114,25 @@ class Verify(CliTest):
             self.verify("real", status=6, parts=(f"error[{code}]", "config.json"))
         path.write_text(text[:-3])
         self.verify("real", status=5, parts=("error[JSON-SYNTAX]",))
+
+    def test_files_beside_the_weights(self):
+        os.system(f"cp -r {MODELS}/base {MODELS}/german {self.folder}")
+        self.write_linear(models=("base", "german"))
+        self.expect(self.run_program("recipe.yaml", "real"), 0)
+        report = json.loads((self.folder / "real/gpumerge_report.json").read_text())
+        names = [entry["name"] for entry in report["files"]]
+        self.assertIn("config.json", names)
+        self.assertIn("tokenizer.json", names)
+        for name in names:
+            path = self.folder / "real" / name
+            whole = path.read_bytes()
+            path.write_bytes(whole + b"\n")
+            self.verify("real", status=8, parts=("error[OUT-VERIFY]", f'"{name}" is not what the merge wrote'))
+            path.write_bytes(whole)
+        (self.folder / "real/tokenizer.json").unlink()
+        self.verify("real", status=8, parts=("error[OUT-VERIFY]", '"tokenizer.json" of the report is not there'))
+        self.edit_report(lambda report: report.update(files=[{"name": "../a/config.json", "xxh3_128": "0" * 32}]))
+        self.verify("out", status=5, parts=("error[JSON-SYNTAX]", "plain name"))
 
     def test_of_another_model_a_config_that_lies_is_a_warning(self):
         os.system(f"cp -r {MODELS}/base {self.folder}/real")

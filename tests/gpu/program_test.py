@@ -56,6 +56,24 @@ class GpuProgram(GpuProgramTest):
                     self.expect_same(recipe, expected, "--device", "cuda", "--vram", vram,
                                      env=MODES[number % len(MODES)])
 
+    # What is selected among NaN and infinity is as defined as among numbers.
+    def test_values_that_are_not_finite(self):
+        self.write_models(3, {"x.weight": 9001})
+        shard = self.folder / "b/model.safetensors"
+        data = bytearray(shard.read_bytes())
+        for place, value in enumerate((float("nan"), float("inf"), -float("inf"), -float("nan"))):
+            for elem in range(place * 7, 9001, 4096 - place):
+                data[len(data) - 2 * (elem + 1):len(data) - 2 * elem] = bf16([value])
+        shard.write_bytes(data)
+        for method, parameters in (("ties", "{weight: 1, density: 0.4}"), ("della", "{weight: 1, density: 0.4}"),
+                                   ("breadcrumbs_ties", "{weight: 1, density: 0.8, gamma: 0.1}"),
+                                   ("dare_linear", "{weight: 1, density: 0.5}"), ("model_stock", ""), ("sce", "")):
+            recipe = self.write_recipe(f"{method}.yaml", method, parameters, more="nonfinite: allow\n")
+            expected = self.merge(recipe, "--device", "cpu")
+            self.assertEqual(expected, self.merge(recipe, "--device", "reference"))
+            for vram in (AMPLE, STREAMED):
+                self.expect_same(recipe, expected, "--device", "cuda", "--vram", self.enough(recipe, vram))
+
     # A tensor of many parts beside tiny ones: kept while it fits, else streamed. The kernels say which it was.
     def test_budgets_force_every_way(self):
         self.write_models(3, {"large": 200_003, "small": 77, "middle": 9001, "last": 4096})

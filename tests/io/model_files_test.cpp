@@ -5,6 +5,8 @@
 // Hostile links and special files are in model_safety_test.cpp.
 #include "src/io/model_files.h"
 
+#include "src/base/file_identity.h"
+
 #include "tests/support/errors.h"
 #include "tests/support/model_writer.h"
 

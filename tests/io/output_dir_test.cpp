@@ -4,6 +4,8 @@
 // Whole or not at all: what is in the target and beside it after success, refusal and exceptions.
 #include "src/io/output_dir.h"
 
+#include "src/base/file_identity.h"
+
 #include "tests/support/model_writer.h"
 #include "tests/support/output_helpers.h"
 
@@ -42,7 +44,7 @@ TEST(OutputDir, PublishesEverythingAndLeavesNothingElse) {
       OutputDir out(target, false, sync);
       EXPECT_EQ(out.staging_path(), temp.path() + "/." + fs::path(target).filename().string() + ".gpumerge-tmp");
       WriteSmallOutput(&out);
-      out.CopyFile("tokenizer.json", temp / "source");
+      out.CopyFile("tokenizer.json", temp / "source", *IdentifyFile(temp / "source"));
       out.CreateSized("empty.safetensors", 0);
       EXPECT_FALSE(fs::exists(target));
       out.Publish();
@@ -169,8 +171,17 @@ TEST(OutputDir, FileNamesStayInside) {
 TEST(OutputDir, UnreadableCopySourceIsAnInputError) {
   const ScratchDir temp;
   OutputDir out(temp / "out", false, Sync::kNone);
-  EXPECT_EQ(RefusalOf([&] { out.CopyFile("a", temp / "absent"); }).code, ErrorCode::kInMissing);
-  EXPECT_EQ(RefusalOf([&] { out.CopyFile("b", temp.path()); }).code, ErrorCode::kInNotRegular);
+  EXPECT_EQ(RefusalOf([&] { out.CopyFile("a", temp / "absent", {}); }).code, ErrorCode::kInMissing);
+  EXPECT_EQ(RefusalOf([&] { out.CopyFile("b", temp.path(), {}); }).code, ErrorCode::kInNotRegular);
+}
+
+TEST(OutputDir, CopySourceThatChangedIsAnInputError) {
+  const ScratchDir temp;
+  WriteTextFile(temp / "source", "one");
+  const FileIdentity before = *IdentifyFile(temp / "source");
+  WriteTextFile(temp / "source", "four");
+  OutputDir out(temp / "out", false, Sync::kNone);
+  EXPECT_EQ(RefusalOf([&] { out.CopyFile("a", temp / "source", before); }).code, ErrorCode::kInChanged);
 }
 
 TEST(OutputDir, OldOutputOfAKilledReplacementComesBack) {

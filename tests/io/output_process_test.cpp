@@ -3,6 +3,8 @@
 //
 // Output directories and the process: locks, kills, umask, limits, full disks, mounts.
 #include "src/io/output_dir.h"
+
+#include "src/base/file_identity.h"
 #include "tests/support/child_process.h"
 #include "tests/support/model_writer.h"
 #include "tests/support/output_helpers.h"
@@ -143,7 +145,7 @@ TEST(OutputDir, ModesFollowTheUmask) {
       ::chmod((temp / "source").c_str(), 0400);
       OutputDir out(temp / "out", false, Sync::kNone);
       WriteSmallOutput(&out);
-      out.CopyFile("copy", temp / "source");
+      out.CopyFile("copy", temp / "source", *IdentifyFile(temp / "source"));
       out.Publish();
       return true;
     }));
@@ -164,7 +166,7 @@ TEST(OutputDir, FileSizeLimitIsAnErrorAndLeavesNothing) {
   const std::vector<std::function<void(OutputDir*)>> writers{
       [&](OutputDir* out) { out->CreateSized("model.safetensors", 5000); },
       [&](OutputDir* out) { out->WriteFile("config.json", big); },
-      [&](OutputDir* out) { out->CopyFile("copy", temp / "source"); },
+      [&](OutputDir* out) { out->CopyFile("copy", temp / "source", *IdentifyFile(temp / "source")); },
   };
   WriteTextFile(temp / "source", big);
   for (const auto& writer : writers) {

@@ -107,9 +107,7 @@ TEST_F(PartsTest, HashDependsOnEverythingElse) {
       [](Plan* p) { p->items[3].inputs[0].model = 1; },
       [](Plan* p) { p->shards[0].header += " "; },
       [](Plan* p) { p->text_files[0].contents += " "; },
-      [](Plan* p) {
-        p->copied_files.push_back({"tokenizer.json", "/x"});
-      },
+      [](Plan* p) { p->copied_files.push_back({.file_name = "tokenizer.json", .source_path = "/x", .identity = {}}); },
   };
   for (size_t i = 0; i < changes.size(); ++i) {
     Plan changed = plan;
