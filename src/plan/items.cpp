@@ -213,6 +213,15 @@ class ItemMaker {
       AddProblem(*problem, group.name);
       return std::nullopt;
     }
+    if (item.job.out_dtype == DType::kF8E4M3 && item.overflow == OverflowPolicy::kSaturate &&
+        item.nonfinite == NonFinitePolicy::kAllow) {
+      AddProblem({ErrorCode::kCfgChoice,
+                  "float8_e4m3fn has one pattern for NaN and for what is too large: `nonfinite: allow` would keep it, "
+                  "`overflow: saturate` would replace it",
+                  "leave one of them out, or choose another out_dtype"},
+                 group.name);
+      return std::nullopt;
+    }
     item.passes = method.passes(item.job);
     return item;
   }

@@ -4,7 +4,6 @@
 #include "src/run/item_check.h"
 
 #include "src/base/text.h"
-#include "src/run/overflow.h"
 
 #include "gpumerge/method.h"
 
@@ -74,14 +73,14 @@ void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state) 
   if (!found.empty()) throw Error(std::move(found));
 }
 
-uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems) {
-  const Overflowed found = SettleOverflow(item.job.out_dtype, item.overflow, data, n_elems);
-  // NaN that came in comes out.
-  if (found.n_nan == 0 || item.nonfinite == NonFinitePolicy::kAllow) return found.n_values;
+void CheckNan(const PlanItem& item, const JobState& state, uint64_t n_nan) {
+  for (uint32_t i = 0; i < item.inputs.size(); ++i)
+    if (state.InputNonFinite(i)) return;  // what came in comes out
+  if (n_nan == 0) return;
   throw Error(
       {.code = ErrorCode::kNumOverflow,
        .message = fmt::format("the merge of tensor \"{}\" overflows its arithmetic", EscapeForTerminal(item.name)),
-       .found = fmt::format("{} results that are no number", found.n_nan),
+       .found = fmt::format("{} results that are no number", n_nan),
        .help = "lower the weights; no policy of overflow can mend this"});
 }
 

@@ -18,9 +18,9 @@ std::string IndexText(const std::vector<uint64_t>& shape, uint64_t flat);
 
 // Throws Error(NUM-NAN-IN), Error(NUM-SINGULAR) or Error(NUM-OVERFLOW) if the finished tensor has such values.
 void CheckValues(const Plan& plan, const PlanItem& item, const JobState& state);
-// Does what the recipe's `overflow:` says to n_elems results and returns how many it concerned. Throws
-// Error(NUM-OVERFLOW) for those that are no number.
-uint64_t LetOverflow(const PlanItem& item, std::byte* data, uint64_t n_elems);
+// n_nan: results of the finished tensor that are no number, where `overflow:` lets values pass. Throws
+// Error(NUM-OVERFLOW) if the arithmetic made them: no NaN or infinity came in.
+void CheckNan(const PlanItem& item, const JobState& state, uint64_t n_nan);
 
 // Throws Error(MM-INTDIFF) unless the same part of every input of a copied tensor has the same bytes, or they may
 // differ.

@@ -50,13 +50,14 @@ uint64_t CountOneByOne(const Patterns<Bits>& patterns, const std::byte* data, ui
   return count;
 }
 
-// f(patterns) for the types that are computed with; nothing for others.
+// f(patterns) for the types that are computed with, and of a complex number's parts; nothing for others.
 template <class Function>
 void WithPatterns(DType dtype, const Function& f) {
   switch (dtype) {
     case DType::kF64:
       return f(kF64);
     case DType::kF32:
+    case DType::kC64:
       return f(kF32);
     case DType::kBF16:
       return f(kBF16);

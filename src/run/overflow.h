@@ -18,7 +18,8 @@ struct Overflowed {
   uint64_t n_nan = 0;     // that are no number at all, in a type that tells them from infinity
 };
 
-// Of n_elems values stored at `data`: counted, and with kSaturate replaced by the largest finite value of their sign.
-Overflowed SettleOverflow(DType dtype, OverflowPolicy policy, std::byte* data, uint64_t n_elems);
+// Of n_elems values stored at `data`: added to *found, and with kSaturate replaced by the largest finite value of their
+// sign.
+void SettleOverflow(DType dtype, OverflowPolicy policy, std::byte* data, uint64_t n_elems, Overflowed* found);
 
 }  // namespace gpumerge

@@ -144,7 +144,7 @@ uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
   if (selfcheck_)
     selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
   if (item.action == PlanAction::kMerge && item.overflow != OverflowPolicy::kError)
-    RunOf(part).n_overflowed += LetOverflow(item, data, part.n_elems);
+    SettleOverflow(item.job.out_dtype, item.overflow, data, part.n_elems, &RunOf(part).overflowed);
   if (item.action == PlanAction::kMerge) RunOf(part).output_hash.Update(data, size_bytes);
   const uint64_t offset_bytes = item.offset_bytes + part.first_elem * elem_bytes;
   if (item.stage) options_.scratch->Write(offset_bytes, data, size_bytes);
@@ -163,8 +163,9 @@ void Stages::End(const UnitPart& part) {
   result.output_hash = is_copy ? result.input_hashes[0] : run->output_hash.Hex();
   if (run->state) {
     result.used_lerp = run->state->UsedLerp();
-    result.n_overflowed = run->n_overflowed;
-    if (run->n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
+    CheckNan(plan_.items[part.item], *run->state, run->overflowed.n_nan);
+    result.n_overflowed = run->overflowed.n_values;
+    if (result.n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
     CountBadInputs(*run->state, &result);
   } else {
     if (run->n_nonfinite > 0) result.n_nonfinite = {run->n_nonfinite};

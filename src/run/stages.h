@@ -8,6 +8,7 @@
 
 #include "src/base/hash.h"
 #include "src/run/input_files.h"
+#include "src/run/overflow.h"
 #include "src/run/pipeline.h"
 #include "src/run/schedule.h"
 #include "src/run/selfcheck.h"
@@ -62,7 +63,7 @@ class Stages {
     std::unique_ptr<JobState> state;        // null for a copy
     std::vector<ContentHash> input_hashes;  // each used by one reader thread only
     ContentHash output_hash;
-    uint64_t n_overflowed = 0;
+    Overflowed overflowed;
     uint64_t n_nonfinite = 0;  // of a copy
   };
 

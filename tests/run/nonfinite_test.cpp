@@ -44,6 +44,7 @@ TEST(NonFiniteValues, AreCountedInEveryType) {
   EXPECT_EQ(CountIn<uint64_t>(DType::kF64, {0x7ff0000000000000, 0x7fefffffffffffff}), 1u);
   EXPECT_EQ(CountIn<uint8_t>(DType::kF8E5M2, {0x7c, 0x7b, 0xff}), 2u);
   EXPECT_EQ(CountIn<uint8_t>(DType::kF8E4M3, {0x7f, 0xff, 0x7e}), 2u);
+  EXPECT_EQ(CountIn<uint32_t>(DType::kC64, {0x7f800000, 0x7f7fffff, 0, 0xffc00000}), 2u);
   EXPECT_EQ(CountIn<uint32_t>(DType::kI32, {0x7f800000}), 0u);
 }
 
@@ -186,6 +187,27 @@ TEST_F(NonFiniteMerge, AnOverflowIsStillAnError) {
   EXPECT_EQ(CodeOf([&] { Merge(recipe, Quick()); }), "NUM-OVERFLOW");
   const auto files = Merge(recipe + "overflow: saturate\n", Quick());
   EXPECT_THAT(files.at("gpumerge_report.json"), AllOf(HasSubstr("\"saturated\":1"), HasSubstr("\"nonfinite_inputs\"")));
+}
+
+// Infinity minus infinity of finite inputs is no NaN that came in.
+TEST_F(NonFiniteMerge, ANanThatTheArithmeticMadeIsAnError) {
+  for (const char* name : {"b", "a"})
+    WriteModel(scratch / name, {ValueTensor("x.weight", DType::kF32, {2}, {3e38, 1})}, "");
+  const std::string recipe = "merge_method: linear\nmodels:\n  - model: " + (scratch / "b") +
+                             "\n    parameters: {weight: 2}\n  - model: " + (scratch / "a") +
+                             "\n    parameters: {weight: -3}\nparameters: {normalize: false}\nnonfinite: allow\n";
+  for (const char* policy : {"error", "inf", "saturate"})
+    EXPECT_EQ(CodeOf([&] { Merge(recipe + "overflow: " + policy + "\n", Quick()); }), "NUM-OVERFLOW") << policy;
+  EXPECT_FALSE(std::filesystem::exists(scratch / "out"));
+}
+
+// Its NaN is also what overflow makes.
+TEST_F(NonFiniteMerge, Float8WithoutInfinityCannotKeepNanAndSaturate) {
+  WriteWith({{3, NAN}});
+  const std::string recipe =
+      RecipeOf(*FindMethod("linear")->info, "nonfinite: allow\nout_dtype: float8_e4m3fn\noverflow: ");
+  EXPECT_EQ(CodeOf([&] { MakePlan(recipe + "saturate\n", "out"); }), "CFG-CHOICE");
+  EXPECT_EQ(Merge(recipe + "inf\n", Quick()).count("model.safetensors"), 1u);
 }
 
 TEST_F(NonFiniteMerge, CopiesKeepEveryBitAndWarn) {

@@ -19,7 +19,8 @@ using ::testing::HasSubstr;
 template <class Stored>
 std::vector<Stored> Settled(DType dtype, OverflowPolicy policy, std::vector<Stored> values, uint64_t n_values,
                             uint64_t n_nan) {
-  const Overflowed found = SettleOverflow(dtype, policy, reinterpret_cast<std::byte*>(values.data()), values.size());
+  Overflowed found;
+  SettleOverflow(dtype, policy, reinterpret_cast<std::byte*>(values.data()), values.size(), &found);
   EXPECT_EQ(found.n_values, n_values);
   EXPECT_EQ(found.n_nan, n_nan);
   return values;
