@@ -61,7 +61,7 @@ class StatsFile {
   void Write(const RunStats& stats) {
     if (!file_) return;
     const std::string text = StatsAsJson(stats);
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0) Fail();
+    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fclose(file_.release()) != 0) Fail();
   }
 
  private:
@@ -164,6 +164,10 @@ void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file
     Conclude(plan, stats, arguments, stats_file, messages);
   } catch (const std::bad_alloc&) {
     WriteStderr("gpumerge: the output is complete; there is no memory to say more of it\n");
+  } catch (const Error& error) {
+    Diagnostic diagnostic = error.diagnostics().front();
+    diagnostic.message = "the output is complete, but " + diagnostic.message;
+    throw Error(std::move(diagnostic));
   }
 }
 

@@ -7,7 +7,7 @@ import re
 import time
 import unittest
 
-from support import CliTest, ROOT, digests
+from support import CliTest, ROOT, digests, f32
 
 CONFIGS = sorted(ROOT.glob("configs/*.yaml"))
 
@@ -174,6 +174,13 @@ class Merge(CliTest):
         self.assertGreater(stats["peak_memory_bytes"], 0)
         self.assertLessEqual(stats["peak_memory_bytes"], 64_000_000)
         self.assertGreater(stats["elapsed_seconds"], 0)
+
+    def test_what_cannot_be_said_of_a_complete_output(self):
+        self.write_model("a", {"x": ("F32", [1], f32(1))})
+        self.write_linear(models=("a",))
+        result = self.run_program("recipe.yaml", "out", "--stats", "/dev/full")
+        self.expect(result, 8, "error[OUT-IO]: the output is complete, but the statistics file /dev/full cannot be written")
+        self.expect(self.run_program("verify", "out"), 0)
 
     def test_log_file(self):
         self.merge("--config", self.ties, "--out", "out", "--log", "run.log", "--quiet")
