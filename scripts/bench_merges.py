@@ -6,6 +6,10 @@
 The floor is a plain loop that, with as many threads, only reads the same input bytes from the page cache and writes as
 many bytes as the output has. Floor and merge run in turns, so that what else the machine does hits both; a share is the
 median over these pairs. Between runs the output is removed and the disk's queue is written out, outside the timing.
+
+The first columns are of `--sync none --verify header`, which is what the floor does. Then come the defaults, against a
+floor that waits for the disk too; and what safety costs: how much longer the defaults take, and how much of that is
+left without the time they wait for fdatasync and for the reading of what they wrote, as a share of the fast run.
 """
 import argparse
 import json
@@ -36,6 +40,7 @@ RECIPES = {
 MERGEKIT_METHODS = ["ties", "dare_ties", "linear", "slerp"]
 
 Run = namedtuple("Run", "seconds cpu_seconds peak_bytes")
+UNSAFE = ["--sync", "none", "--verify", "header"]
 
 
 def recipe_text(method, data):
@@ -88,6 +93,7 @@ class Bench:
         self.args = args
         self.threads = args.threads or len(os.sched_getaffinity(0))
         self.out = os.path.join(args.work, "out")
+        self.stats = os.path.join(args.work, "stats.json")
         self.output_bytes = os.path.getsize(os.path.join(args.data, MODELS[0], "model.safetensors"))
         tensors, _ = gm_safetensors.read_header(os.path.join(args.data, MODELS[0], "model.safetensors"))
         self.n_params = sum(info.n_bytes for info in tensors.values()) // 2
@@ -115,9 +121,10 @@ class Bench:
         command = self.floor_command(self.output_bytes, input_files(method, self.args.data))
         return self.timed_run(command + (["--sync"] if sync else []))
 
-    def merge(self, method, sync):
-        command = [self.args.program, "--config", self.recipe_file(method), "--out", self.out, "--quiet"]
-        command += [] if sync else ["--sync", "none"]
+    def merge(self, method, is_safe):
+        command = [self.args.program, "--config", self.recipe_file(method), "--out", self.out, "--quiet",
+                   "--stats", self.stats]
+        command += [] if is_safe else UNSAFE
         command += ["--threads", str(self.args.threads)] if self.args.threads else []
         command += ["--memory", self.args.memory] if self.args.memory else []
         return self.timed_run(command)
@@ -128,15 +135,24 @@ class Bench:
                    "--no-write-model-card"]
         return self.timed_run(command, offline)
 
+    def waited_seconds(self):
+        """Of the last merge: for the disk, and reading what was written."""
+        with open(self.stats, encoding="utf-8") as file:
+            stats = json.load(file)
+        return stats["sync_seconds"] + stats["verify_seconds"]
+
     def compare_with_floor(self, method):
-        """Pairs of floor and merge, in turned order every other time; without and with the flush to the disk."""
+        """Pairs of floor and merge, in turned order every other time; without safety and with it."""
         result = {"method": method}
-        for sync, key in ((False, "sync_none"), (True, "sync_full")):
+        safe_waits = []
+        for is_safe, key in ((False, "unsafe"), (True, "safe")):
             floors, merges = [], []
             for repetition in range(self.args.repeat):
                 order = [(self.floor, floors), (self.merge, merges)]
                 for run, runs in order if repetition % 2 == 0 else reversed(order):
-                    runs.append(run(method, sync))
+                    runs.append(run(method, is_safe))
+                    if is_safe and runs is merges:
+                        safe_waits.append(self.waited_seconds())
             shares = [floor.seconds / merge.seconds for floor, merge in zip(floors, merges)]
             seconds = statistics.median(run.seconds for run in merges)
             result[key] = {
@@ -146,6 +162,9 @@ class Bench:
                 "cpu_seconds": statistics.median(run.cpu_seconds for run in merges),
                 "floor_cpu_seconds": statistics.median(run.cpu_seconds for run in floors),
                 "peak_bytes": max(run.peak_bytes for run in merges)}
+        result["safety_waited_seconds"] = statistics.median(safe_waits)
+        result["safety_beyond_waiting"] = ((result["safe"]["seconds"] - result["safety_waited_seconds"]) /
+                                           result["unsafe"]["seconds"] - 1)
         return result
 
     def compare_with_mergekit(self, method):
@@ -186,15 +205,16 @@ def machine():
 
 
 def line(*columns):
-    print("  ".join(f"{text:>{width}}" for text, width in zip(columns, (15, 9, 8, 8, 8, 9, 10, 9, 9))), flush=True)
+    print("  ".join(f"{text:>{width}}" for text, width in zip(columns, (15, 9, 8, 8, 8, 9, 9, 9, 9, 9, 9))), flush=True)
 
 
 def print_row(result):
-    none, full = result["sync_none"], result["sync_full"]
-    line(result["method"], f"{none['mparams_per_second']:.0f}", f"{none['seconds']:.2f} s",
-         f"{none['floor_seconds']:.2f} s", f"{100 * none['share_of_floor']:.0f} %", f"{none['cpu_seconds']:.2f} s",
-         f"{full['seconds']:.2f} s", f"{100 * full['share_of_floor']:.0f} %",
-         f"{max(none['peak_bytes'], full['peak_bytes']) / 1e6:.0f} MB")
+    fast, safe = result["unsafe"], result["safe"]
+    line(result["method"], f"{fast['mparams_per_second']:.0f}", f"{fast['seconds']:.2f} s",
+         f"{fast['floor_seconds']:.2f} s", f"{100 * fast['share_of_floor']:.0f} %", f"{fast['cpu_seconds']:.2f} s",
+         f"{safe['seconds']:.2f} s", f"{100 * safe['share_of_floor']:.0f} %",
+         f"{result['safety_waited_seconds']:.2f} s", f"{100 * result['safety_beyond_waiting']:+.0f} %",
+         f"{max(fast['peak_bytes'], safe['peak_bytes']) / 1e6:.0f} MB")
 
 
 def parse_arguments():
@@ -235,7 +255,7 @@ def main():
           f"million parameters ({bench.output_bytes / 1e6:.0f} MB); median of {args.repeat}")
     if about["load_average"] > 0.5:
         print(f"other programs are running (load {about['load_average']:.1f}): seconds are too high, shares less so")
-    line("", "Mparam/s", "merge", "floor", "share", "CPU", "with sync", "share", "peak RSS")
+    line("", "Mparam/s", "merge", "floor", "share", "CPU", "defaults", "share", "waiting", "the rest", "peak RSS")
     for method in args.methods:
         report["floor"].append(bench.compare_with_floor(method))
         print_row(report["floor"][-1])

@@ -108,6 +108,8 @@ std::string StatsAsJson(const RunStats& stats) {
                   {"read_busy_seconds", totals.read_seconds},
                   {"compute_busy_seconds", totals.compute_seconds},
                   {"write_busy_seconds", totals.write_seconds},
+                  {"sync_seconds", stats.sync_seconds},
+                  {"verify_seconds", stats.verify_seconds},
                   {"memory_budget_bytes", stats.memory_budget_bytes},
                   {"peak_memory_bytes", stats.peak_memory_bytes},
                   {"slerp_tensors", stats.slerp_tensors},

@@ -100,6 +100,10 @@ class Reader {
     if (is_text && path == "models.[].name") Last(&report_.models).name = event.text;
     if (is_text && path == "files.[].name") Last(&report_.files).name = event.text;
     if (is_text && path == "files.[].xxh3_128") Last(&report_.files).hash = event.text;
+    if (is_text && path == "files.[].header_xxh3_128") {
+      Last(&report_.files).hash = event.text;
+      Last(&report_.files).is_header = true;
+    }
     if (path == "models.[].stage") Last(&report_.models).is_stage = true;
     for (auto [prefix, tensors] : {std::pair(std::string_view("tensors.[]."), &report_.tensors),
                                    std::pair(std::string_view("stage_tensors.[]."), &report_.stage_tensors)})

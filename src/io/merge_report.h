@@ -33,9 +33,10 @@ struct ReportTensor {
   std::vector<ReportInput> inputs;
 };
 
-// A file beside the weights.
+// A file beside the weights, or the header of a file of them.
 struct ReportFile {
   std::string name, hash;
+  bool is_header = false;
 };
 
 struct MergeReport {

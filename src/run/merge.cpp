@@ -146,6 +146,8 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
   stats.selfcheck_tensors = result.selfcheck_tensors;
   output->Finish(result.totals);
   // Nothing may fail from here on: the output is there.
+  stats.sync_seconds = output->sync_seconds();
+  stats.verify_seconds = output->verify_seconds();
   stats.peak_memory_bytes = PeakResidentBytes();
   return stats;
 }

@@ -157,7 +157,9 @@ void MergeOutput::Flush() {
   pending_items_.clear();
   pending_.clear();
   flushed_at_ = Clock::now();
-  const double bytes_a_second = static_cast<double>(dirty_bytes_) / std::max(Since(start), 1e-3);
+  const double seconds = Since(start);
+  sync_seconds_ += seconds;
+  const double bytes_a_second = static_cast<double>(dirty_bytes_) / std::max(seconds, 1e-3);
   if (dirty_bytes_ >= kLeastBatchBytes)
     batch_bytes_ = static_cast<uint64_t>(
         std::clamp(bytes_a_second, static_cast<double>(kLeastBatchBytes), static_cast<double>(kMostBatchBytes)));
@@ -184,9 +186,11 @@ void MergeOutput::Finish(const Progress& totals) {
   std::stable_partition(files.text_files.begin(), files.text_files.end(),
                         [](const PlanTextFile& file) { return file.file_name != kLastFile; });
   for (const PlanTextFile& file : files.text_files) out_.WriteFile(file.file_name, file.contents);
+  const Clock::time_point start = Clock::now();
   CheckStagedOutput(files, options_.verify, ReaderThreads(options_), [&](uint64_t bytes, uint64_t bytes_to_check) {
     Report(totals, Progress::Phase::kVerifying, bytes, bytes_to_check);
   });
+  verify_seconds_ = Since(start);
   try {
     out_.Publish();
   } catch (const Error&) {

@@ -46,6 +46,8 @@ class MergeOutput {
   void AfterUnknownError();
 
   const std::vector<ItemResult>& results() const { return results_; }
+  double sync_seconds() const { return sync_seconds_; }
+  double verify_seconds() const { return verify_seconds_; }
   // That the interrupted run's work was damaged.
   std::optional<Diagnostic> Warning() const;
 
@@ -77,6 +79,7 @@ class MergeOutput {
   std::vector<uint64_t> pending_items_;  // these items
   std::vector<bool> recorded_;           // (n_items): those that the journal on the disk has
   uint64_t dirty_bytes_ = 0;             // written since the last flush
+  double sync_seconds_ = 0, verify_seconds_ = 0;
   uint64_t batch_bytes_;                 // after so many bytes a flush is due
   const std::chrono::steady_clock::time_point begun_at_;
   std::chrono::steady_clock::time_point flushed_at_;

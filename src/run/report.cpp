@@ -96,19 +96,24 @@ std::string TensorList(const Plan& plan, const std::vector<ItemResult>& results,
   return text;
 }
 
-// What is loaded with the weights. The card is for its owner to edit, and the recipe has paths: the report of one merge
+std::string HashText(const std::string& text) {
+  ContentHash hash;
+  hash.Update(text.data(), text.size());
+  return hash.Hex();
+}
+
+// The shards' headers, and what is loaded with the weights. The card is for its owner to edit, and the recipe has paths: the report of one merge
 // is the same wherever its models lie.
 Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
   std::map<std::string, std::string> hashes;
-  for (const PlanTextFile& file : plan.text_files) {
-    if (file.file_name == kModelCardFile || file.file_name == kRecipeFile) continue;
-    ContentHash hash;
-    hash.Update(file.contents.data(), file.contents.size());
-    hashes[file.file_name] = hash.Hex();
-  }
+  for (const PlanTextFile& file : plan.text_files)
+    if (file.file_name != kModelCardFile && file.file_name != kRecipeFile)
+      hashes[file.file_name] = HashText(file.contents);
   for (size_t i = 0; i < copied_hashes.size(); ++i) hashes[plan.copied_files[i].file_name] = copied_hashes[i];
   Json files = Json::array();
   for (const auto& [name, hash] : hashes) files.push_back(Json{{"name", name}, {"xxh3_128", hash}});
+  for (const PlanShard& shard : plan.shards)
+    files.push_back(Json{{"name", shard.file_name}, {"header_xxh3_128", HashText(shard.header)}});
   return files;
 }
 

@@ -104,15 +104,28 @@ class Comparison {
   std::vector<const ModelTensor*> there_;
 };
 
-// What is loaded with the weights: another tokenizer is another model.
-void CheckFiles(const MergeReport& report, const ModelLocation& location, std::vector<Diagnostic>* errors) {
+// 0: it is no weight file.
+uint64_t HeaderBytes(const ModelFiles& model, const std::string& path) {
+  for (const WeightFile& file : model.files)
+    if (file.path == path) return file.data_begin_bytes;
+  return 0;
+}
+
+// What is loaded with the weights, too: another tokenizer is another model.
+void CheckFiles(const MergeReport& report, const ModelFiles& model, std::vector<Diagnostic>* errors) {
   for (const ReportFile& file : report.files) {
-    const std::string path = location.directory + "/" + file.name;
-    const UniqueFd fd = OpenContained(location.containment_root, path);
+    const std::string path = model.location.directory + "/" + file.name;
+    const UniqueFd fd = OpenContained(model.location.containment_root, path);
     if (!fd) {
       errors->push_back(NotAsReported(fmt::format("the file {} of the report is not there", Quote(file.name)), path));
-    } else if (const std::string found = HashFile(fd.get(), path); found != file.hash) {
-      errors->push_back(NotAsReported(fmt::format("the file {} is not what the merge wrote", Quote(file.name)), path));
+      continue;
+    }
+    const std::string found =
+        file.is_header ? HashFile(fd.get(), 0, HeaderBytes(model, path), path) : HashFile(fd.get(), path);
+    if (found != file.hash) {
+      errors->push_back(NotAsReported(
+          fmt::format("the {} {} is not what the merge wrote", file.is_header ? "header of" : "file", Quote(file.name)),
+          path));
       errors->back().found = found;
       errors->back().expected = file.hash;
     }
@@ -184,8 +197,8 @@ VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& opti
     result.version = report->version;
     result.method = report->method;
     FindStrangers(model, &result.warnings);
-    CheckFiles(*report, model.location, &errors);
-    result.n_side_files = report->files.size();
+    CheckFiles(*report, model, &errors);
+    for (const ReportFile& file : report->files) result.n_side_files += file.is_header ? 0u : 1u;
     Comparison comparison(*report, model, &errors);
     comparison.Tables();
     std::optional<ReportedInputs> inputs;

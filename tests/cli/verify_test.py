@@ -61,11 +61,10 @@ class Verify(CliTest):
         size = self.shard.stat().st_size
         whole = self.shard.read_bytes()
         header = 8 + struct.unpack("<Q", whole[:8])[0]
-        for offset in list(range(header, size)) + list(range(0, header, 7)):
+        for offset in list(range(header, size)) + list(range(0, header, 3)):
             self.flip(self.shard, offset, 1 << offset % 8)
             result = self.run_program("verify", "out")
-            # A flip in a header may only change "format" or the layout's padding, which are no tensors.
-            self.assertIn(result.returncode, (5, 8) if offset >= header or offset < 8 else (0, 5, 8), offset)
+            self.assertIn(result.returncode, (5, 8), offset)
             if offset >= header:
                 self.expect(result, 8, "error[OUT-VERIFY]")
             self.shard.write_bytes(whole)
@@ -120,7 +119,7 @@ class Verify(CliTest):
         self.write_linear(models=("base", "german"))
         self.expect(self.run_program("recipe.yaml", "real"), 0)
         report = json.loads((self.folder / "real/gpumerge_report.json").read_text())
-        names = [entry["name"] for entry in report["files"]]
+        names = [entry["name"] for entry in report["files"] if "xxh3_128" in entry]
         self.assertIn("config.json", names)
         self.assertIn("tokenizer.json", names)
         for name in names:
