@@ -10,6 +10,7 @@
 #include "src/base/hash.h"
 #include "src/base/system_calls.h"
 #include "src/io/journal.h"
+#include "src/io/leftovers.h"
 #include "src/io/output_files.h"
 #include "src/io/output_publish.h"
 #include "src/io/output_target.h"
@@ -89,15 +90,6 @@ class StagingDirectory {
   bool keep_;
 };
 
-// An interrupted run's, and not put there by somebody else: what is in it would become part of the output.
-bool CanGoOn(const std::string& staging) {
-  struct stat directory {
-  }, journal{};
-  return IsThere(Join(staging, kJournalFile)) && Sys().Lstat(staging.c_str(), &directory) == 0 &&
-         S_ISDIR(directory.st_mode) && Sys().Lstat(Join(staging, kJournalFile).c_str(), &journal) == 0 &&
-         S_ISREG(journal.st_mode) && directory.st_uid == ::geteuid() && journal.st_uid == ::geteuid();
-}
-
 }  // namespace
 
 // Members are made in this order and undone in the reverse one, also when a later one throws.
@@ -109,37 +101,16 @@ struct OutputDir::State {
         parents(places.parent),
         lock(places.lock),
         sized(sync_) {
-    has_journal = TakeLeftovers(leftover);
+    if (!lock.is_held() && IsThere(places.staging))
+      Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
+            places.staging, "this file system has no locks; remove the directory if no other run is active");
+    leftovers = TakeLeftovers(places, overwrite, sync, leftover);
+    has_journal = leftovers.is_to_go_on;
     CheckOutputTarget(places.target, overwrite);
     staging.emplace(places.staging, has_journal);
     if (sync == Sync::kNone) return;
     SyncDirectory(places.parent);
     for (const std::string& made : parents.paths()) SyncDirectory(fs::path(made).parent_path().string());
-  }
-
-  // What an interrupted run left, this run may remove: it holds the lock. True: staging stays, to go on.
-  bool TakeLeftovers(Leftover leftover) {
-    const bool has_staging = IsThere(places.staging);
-    if (!lock.is_held() && has_staging)
-      Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
-            places.staging, "this file system has no locks; remove the directory if no other run is active");
-    if (FinishPublishing(places, sync)) {
-      CleanUp();
-      if (!overwrite)
-        Throw(ErrorCode::kOutExists, "an earlier run's output was complete and is in place now", places.target,
-              "use it; or --overwrite replaces it");
-    }
-    // A kill between the two renames of a replacement.
-    if (!places.in_place && IsThere(places.old) && !IsThere(places.target)) MoveAll({{places.old, places.target}});
-    if (!places.in_place) RemoveTree(places.old);
-    if (leftover == Leftover::kKeep && CanGoOn(places.staging)) return true;
-    RemoveTree(places.staging);
-    return false;
-  }
-
-  void CleanUp() {
-    RemoveTree(places.staging);
-    RemoveTree(places.old);
   }
 
   std::string PathOf(const std::string& file_name) const {
@@ -178,6 +149,7 @@ struct OutputDir::State {
   OutputLock lock;
   std::optional<StagingDirectory> staging;
   SizedFiles sized;
+  TakenLeftovers leftovers;
   bool has_journal = false;
   uint64_t journal_bytes = 0;
   UniqueFd journal;
@@ -192,6 +164,8 @@ OutputDir::~OutputDir() = default;
 const std::string& OutputDir::staging_path() const { return state_->places.staging; }
 
 void OutputDir::KeepStaging(bool keep) { state_->staging->Keep(keep); }
+
+const std::optional<Diagnostic>& OutputDir::warning() const { return state_->leftovers.warning; }
 
 bool OutputDir::has_journal() const { return state_->has_journal; }
 
@@ -282,7 +256,7 @@ void OutputDir::Publish() {
   state.parents.Keep();
   try {
     state.SyncIfAsked(state.places.parent);
-    state.CleanUp();
+    RemoveLeftovers(state.places);
   } catch (const Error& error) {
     Diagnostic diagnostic = error.diagnostics().front();
     diagnostic.message = "the output is complete, but " + diagnostic.message;

@@ -6,12 +6,14 @@
 // be kept for the next run, which goes on from the journal in it.
 #pragma once
 
+#include "gpumerge/error.h"
 #include "gpumerge/file_identity.h"
 #include "gpumerge/options.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +40,8 @@ enum class Leftover : uint8_t { kDiscard, kKeep };
 class OutputDir {
  public:
   // Takes the lock beside the target and makes the staging directory (and missing parents). A staging directory with a
-  // journal that belongs to this user stays when it is to be kept; its owner may call has_journal() then.
-  // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO).
+  // journal stays when it is to be kept, see has_journal(); what was killed while it was published is put in place.
+  // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO), and Error(RES-MISMATCH) when somebody else's run left it.
   OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard);
   // Removes the staging directory unless Publish() returned or it is kept. Releases the lock.
   ~OutputDir();
@@ -49,6 +51,9 @@ class OutputDir {
   const std::string& staging_path() const;
   // Whether staging stays when this ends without having been published. At first: when it is an interrupted run's.
   void KeepStaging(bool keep);
+
+  // That an interrupted run's work could not be used, and why.
+  const std::optional<Diagnostic>& warning() const;
 
   bool has_journal() const;
   std::string ReadJournal() const;

@@ -90,7 +90,7 @@ void MergeOutput::GoOn() {
 }
 
 std::optional<Diagnostic> MergeOutput::Warning() const {
-  if (n_damaged_ == 0) return std::nullopt;
+  if (n_damaged_ == 0) return out_.warning();
   return Diagnostic{.code = ErrorCode::kOutVerify,
                     .message = fmt::format("{} of the interrupted run had changed on the disk and {} made again",
                                            n_damaged_ == 1 ? "1 tensor" : fmt::format("{} tensors", n_damaged_),

@@ -46,7 +46,7 @@ class MergeOutput {
   void AfterUnknownError();
 
   const std::vector<ItemResult>& results() const { return results_; }
-  // That the interrupted run's work was damaged.
+  // That the interrupted run's work was damaged, or could not be used.
   std::optional<Diagnostic> Warning() const;
 
  private:

@@ -89,6 +89,8 @@ void SimulatedDisk::SetSize(uint64_t size_bytes) {
 
 void SimulatedDisk::SetNoFallocate() { has_fallocate_ = false; }
 void SimulatedDisk::SetNoExchange() { has_exchange_ = false; }
+void SimulatedDisk::SetNoDirectoryRename() { has_directory_rename_ = false; }
+void SimulatedDisk::SetOwner(uid_t owner) { owner_ = owner; }
 void SimulatedDisk::SetHook(std::function<void(uint64_t)> hook) { hook_ = std::move(hook); }
 
 std::vector<DiskCall> SimulatedDisk::calls() const {

@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <vector>
 
 namespace gpumerge::test {
@@ -62,6 +63,10 @@ class SimulatedDisk final : public SystemCalls {
   // As file systems without reserved space, or without exchanged names.
   void SetNoFallocate();
   void SetNoExchange();
+  // Directories keep their names: EXDEV, as for those of a lower layer of overlayfs.
+  void SetNoDirectoryRename();
+  // Of all that is there; at first this process's.
+  void SetOwner(uid_t owner);
   // Called before each call, without locks held; may not make calls on this disk.
   void SetHook(std::function<void(uint64_t call)> hook);
 
@@ -157,7 +162,8 @@ class SimulatedDisk final : public SystemCalls {
   uint64_t stop_at_ = UINT64_MAX, stop_at_change_ = UINT64_MAX;
   bool is_stopped_ = false;
   uint64_t size_bytes_ = uint64_t{1} << 40;
-  bool has_fallocate_ = true, has_exchange_ = true;
+  bool has_fallocate_ = true, has_exchange_ = true, has_directory_rename_ = true;
+  uid_t owner_ = ::geteuid();
   std::function<void(uint64_t)> hook_;
 };
 
