@@ -212,6 +212,8 @@ void OutputDir::WriteAt(int handle, uint64_t offset_bytes, const void* data, siz
 
 void OutputDir::SyncSized() { state_->sized.SyncAll(); }
 
+bool OutputDir::IsLost(int handle) const { return state_->sized.IsLost(handle); }
+
 void OutputDir::WriteFile(const std::string& file_name, std::string_view contents) {
   state_->MakeFile(state_->NewPath(file_name),
                    [&](int fd, const std::string& part) { WriteFully(fd, 0, contents.data(), contents.size(), part); });

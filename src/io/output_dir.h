@@ -76,8 +76,10 @@ class OutputDir {
   // the file is synced (if asked) and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
   // Makes durable (if asked) what WriteAt wrote; not while another thread writes. A file that cannot be made durable
-  // is removed. Throws Error(OUT-FSYNC).
+  // is removed, the others are durable all the same. Throws Error(OUT-FSYNC).
   void SyncSized();
+  // Whether WriteAt or SyncSized has removed it.
+  bool IsLost(int handle) const;
 
   void WriteFile(const std::string& file_name, std::string_view contents);
   // Returns the XXH3-128 of what was copied. Throws Error(IN-*) when the source cannot be read, or is not what it was.

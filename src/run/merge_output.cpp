@@ -149,8 +149,14 @@ bool MergeOutput::IsDue() const {
 
 void MergeOutput::Flush() {
   const Clock::time_point start = Clock::now();
-  is_broken_ = true;  // until it has worked
-  out_.SyncSized();
+  std::exception_ptr failed;
+  try {
+    out_.SyncSized();
+  } catch (...) {  // the files that are not lost are durable
+    failed = std::current_exception();
+  }
+  DropLost();
+  is_broken_ = true;  // until it has worked: after half a line nothing can be appended
   if (!pending_.empty()) out_.AppendJournal(pending_);
   is_broken_ = false;
   for (const uint64_t item : pending_items_) recorded_[item] = true;
@@ -162,6 +168,16 @@ void MergeOutput::Flush() {
     batch_bytes_ = static_cast<uint64_t>(
         std::clamp(bytes_a_second, static_cast<double>(kLeastBatchBytes), static_cast<double>(kMostBatchBytes)));
   dirty_bytes_ = 0;
+  if (failed) std::rethrow_exception(failed);
+}
+
+void MergeOutput::DropLost() {
+  const size_t n_lost = std::erase_if(pending_items_, [&](uint64_t item) {
+    return !plan_.items[item].stage && out_.IsLost(shards_[plan_.items[item].shard]);
+  });
+  if (n_lost == 0) return;
+  pending_.clear();
+  for (const uint64_t item : pending_items_) pending_ += RecordLine(plan_, item, results_[item]);
 }
 
 void MergeOutput::Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const {

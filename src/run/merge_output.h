@@ -56,6 +56,8 @@ class MergeOutput {
   std::string JournalText() const;
   bool IsDue() const;
   void Flush();
+  // Of what is pending: items in files that could not be made durable.
+  void DropLost();
   bool KeepForResume();
   void KeepComplete();
   // The output's items that a further run finds finished.
@@ -80,7 +82,7 @@ class MergeOutput {
   uint64_t batch_bytes_;                 // after so many bytes a flush is due
   const std::chrono::steady_clock::time_point begun_at_;
   std::chrono::steady_clock::time_point flushed_at_;
-  bool is_broken_ = false;  // a flush failed
+  bool is_broken_ = false;  // the journal could not be appended to
   bool is_kept_ = false;    // publishing failed, and the journal is there again
 };
 
