@@ -99,7 +99,7 @@ void RemoveLeftovers(const OutputPlaces& places) {
 TakenLeftovers TakeLeftovers(const OutputPlaces& places, bool overwrite, Sync sync, Leftover leftover) {
   TakenLeftovers taken;
   const std::string list = places.staging + "/" + kPublishingFile, journal = places.staging + "/" + kJournalFile;
-  const bool is_directory = IsDirectoryItself(places.staging), keeps = leftover == Leftover::kKeep;
+  const bool is_directory = IsDirectoryItself(places.staging), keeps = leftover != Leftover::kDiscard;
   const bool has_list = is_directory && IsThere(list), has_journal = is_directory && SizeOfFile(journal).has_value();
   if (keeps && (has_list || has_journal))
     for (const std::string& path : {places.staging, list, journal}) CheckIsOwn(path);

@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <unistd.h>
@@ -101,9 +102,11 @@ struct OutputDir::State {
         parents(places.parent),
         lock(places.lock),
         sized(sync_) {
-    if (!lock.is_held() && IsThere(places.staging))
+    if (!lock.is_held() && leftover == Leftover::kKeep && IsThere(places.staging))
       Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
-            places.staging, "this file system has no locks; remove the directory if no other run is active");
+            places.staging,
+            "this file system has no locks; if no other run is active, --resume=trust goes on with it, and "
+            "--restart begins anew");
     leftovers = TakeLeftovers(places, overwrite, sync, leftover);
     has_journal = leftovers.is_to_go_on;
     CheckOutputTarget(places.target, overwrite);
@@ -163,6 +166,8 @@ OutputDir::~OutputDir() = default;
 
 const std::string& OutputDir::staging_path() const { return state_->places.staging; }
 
+bool OutputDir::is_locked() const { return state_->lock.is_held(); }
+
 void OutputDir::KeepStaging(bool keep) { state_->staging->Keep(keep); }
 
 const std::optional<Diagnostic>& OutputDir::warning() const { return state_->leftovers.warning; }
@@ -170,7 +175,7 @@ const std::optional<Diagnostic>& OutputDir::warning() const { return state_->lef
 bool OutputDir::has_journal() const { return state_->has_journal; }
 
 std::string OutputDir::ReadJournal() const {
-  return ReadSmallFile(Join(state_->places.staging, kJournalFile), kMaxJournalBytes);
+  return ReadOwnFile(Join(state_->places.staging, kJournalFile), kMaxJournalBytes);
 }
 
 void OutputDir::WriteJournal(const std::string& text) {
@@ -210,6 +215,8 @@ void OutputDir::WriteAt(int handle, uint64_t offset_bytes, const void* data, siz
   state_->sized.WriteAt(handle, offset_bytes, data, size_bytes);
 }
 
+void OutputDir::CloseSized(int handle) { state_->sized.Close(handle); }
+
 void OutputDir::SyncSized() { state_->sized.SyncAll(); }
 
 bool OutputDir::IsLost(int handle) const { return state_->sized.IsLost(handle); }
@@ -245,11 +252,13 @@ void OutputDir::Publish() {
   RemoveFile(Join(state.places.staging, kJournalFile));
   state.SyncIfAsked(state.places.staging);
   state.staging->Keep(true);
+  const std::string list = Join(state.places.staging, kPublishingFile);
   try {
     PublishStaging(state.places, state.overwrite, state.sync);
-  } catch (const Error&) {
-    // Some of it may be in the target already; the next run goes on with the rest.
-    state.staging->Keep(PathExists(Join(state.places.staging, kPublishingFile)));
+  } catch (...) {
+    // Some of it may be in the target already, unless it is sure that nothing is: the next run goes on with the rest.
+    struct stat status {};
+    state.staging->Keep(Sys().Lstat(list.c_str(), &status) == 0 || errno != ENOENT);
     throw;
   }
   // The target is the new output, and staging is gone or the old one. What fails from here on is an error, but one

@@ -34,8 +34,9 @@ uint64_t FreeDiskBytes(const std::string& target);
 // Bytes that an interrupted run's staging directory takes on the disk.
 uint64_t StagedBytes(const std::string& target);
 
-// What to do with the staging directory of an interrupted run.
-enum class Leftover : uint8_t { kDiscard, kKeep };
+// What to do with the staging directory of an interrupted run. On a file system without locks nobody knows whether that
+// run has ended; kKeep is refused there.
+enum class Leftover : uint8_t { kDiscard, kKeep, kTakeOver };
 
 class OutputDir {
  public:
@@ -49,6 +50,8 @@ class OutputDir {
   OutputDir& operator=(const OutputDir&) = delete;
 
   const std::string& staging_path() const;
+  // False on a file system without locks.
+  bool is_locked() const;
   // Whether staging stays when this ends without having been published. At first: when it is an interrupted run's.
   void KeepStaging(bool keep);
 
@@ -75,6 +78,9 @@ class OutputDir {
   // Writes all of it; thread-safe for disjoint ranges. Each byte of the file must be written once: with the last one
   // the file is synced (if asked) and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
+  // Gives its descriptor back until the next WriteAt, so that any number of files can be begun. What was written is not
+  // durable before something else of the file is.
+  void CloseSized(int handle);
   // Makes durable (if asked) what WriteAt wrote; not while another thread writes. A file that cannot be made durable
   // is removed, the others are durable all the same. Throws Error(OUT-FSYNC).
   void SyncSized();

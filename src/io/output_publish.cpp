@@ -6,6 +6,7 @@
 // looks.
 #include "src/io/output_publish.h"
 
+#include "src/base/system_calls.h"
 #include "src/io/output_dir.h"
 #include "src/io/output_files.h"
 
@@ -122,10 +123,12 @@ void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
   if (!old.empty()) CheckOutputTarget(places.target, overwrite);
   MakeTarget(places, sync);
   MovingByList moving(places, WritePublishingList(places, std::move(old), sync), sync);
+  const std::string list = Join(places.staging, kPublishingFile);
   try {
     moving.Run();
-  } catch (const Error&) {
-    if (!moving.has_moved()) RemoveFile(Join(places.staging, kPublishingFile));
+  } catch (...) {
+    // The first error is the one to tell; if the list stays, the next run moves the files.
+    if (!moving.has_moved()) Sys().Unlink(list.c_str());
     throw;
   }
 }
@@ -133,7 +136,13 @@ void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
 // For file systems that cannot exchange names: for a moment there is no target; the next run repairs a kill then.
 bool ReplaceByRenames(const OutputPlaces& places) {
   if (RenameDirectory(places.target, places.old) != Renamed::kDone) return false;
-  if (RenameDirectory(places.staging, places.target) == Renamed::kDone) return true;
+  try {
+    if (RenameDirectory(places.staging, places.target) == Renamed::kDone) return true;
+  } catch (...) {
+    // The first error is the one to tell; if this fails as well, the next run does it.
+    Sys().Rename(places.old.c_str(), places.target.c_str(), 0);
+    throw;
+  }
   MoveAll({{places.old, places.target}});
   return false;
 }

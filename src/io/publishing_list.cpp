@@ -72,14 +72,7 @@ PublishingList WritePublishingList(const OutputPlaces& places, std::vector<std::
 }
 
 std::optional<PublishingList> ReadPublishingList(const OutputPlaces& places) {
-  std::string contents;
-  try {
-    contents = ReadSmallFile(PathOf(places), kMaxListBytes);
-  } catch (const Error& error) {
-    Diagnostic diagnostic = error.diagnostics().front();
-    diagnostic.code = ErrorCode::kOutIo;  // it is no input
-    throw Error(std::move(diagnostic));
-  }
+  const std::string contents = ReadOwnFile(PathOf(places), kMaxListBytes);
   std::string_view text = contents;
   const std::optional<std::string> hash = TakePart(&text);
   if (!hash || *hash != HashOf(text)) return std::nullopt;

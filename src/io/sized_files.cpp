@@ -99,6 +99,13 @@ void SizedFiles::Finish(File* file) {
   });
 }
 
+void SizedFiles::Close(int handle) {
+  File& file = At(handle);
+  if (!file.fd) return;
+  file.is_dirty = false;
+  CloseWritten(std::move(file.fd), file.path);
+}
+
 void SizedFiles::SyncAll() {
   if (sync_ == Sync::kNone) return;
   std::exception_ptr first;

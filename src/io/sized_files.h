@@ -31,6 +31,8 @@ class SizedFiles {
   // Writes all of it; thread-safe for disjoint ranges. Each byte must be written once: with the last one the file is
   // synced and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
+  // Closes it until the next write. What was written is not durable before something else of the file is.
+  void Close(int handle);
   // Makes durable what was written so far; not while another thread writes. Where that fails it goes on with the other
   // files, and then throws the first Error(OUT-FSYNC).
   void SyncAll();

@@ -35,6 +35,7 @@ struct Scene {
   bool overwrites = false;
   bool exchanges = true;            // names; else the old output makes room by a rename
   bool renames_directories = true;  // else files move one by one, as in place
+  uint64_t batch_bytes = 1;         // the journal is written after so many: each tensor on its own
 
   std::string target() const { return is_in_place ? "/proc/disk" : "/proc/disk/out"; }
 };
@@ -43,6 +44,8 @@ inline void PrintTo(const Scene& scene, std::ostream* out) { *out << scene.name;
 
 inline std::vector<Scene> AllScenes() {
   return {{.name = "fresh"},
+          {.name = "two batches", .batch_bytes = 700},
+          {.name = "one batch", .batch_bytes = 1 << 30},
           {.name = "overwrite", .overwrites = true},
           {.name = "overwrite without exchange", .overwrites = true, .exchanges = false},
           {.name = "in place", .is_in_place = true},
@@ -126,7 +129,7 @@ class DiskFixture : public ::testing::Test {
     options.threads = 1;
     options.memory_bytes = uint64_t{64} << 20;
     options.sync = Sync::kFull;
-    options.max_batch_bytes = 1;  // each tensor on its own
+    options.max_batch_bytes = scene.batch_bytes;
     options.overwrite = scene.overwrites;
     return options;
   }

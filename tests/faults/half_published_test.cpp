@@ -5,6 +5,7 @@
 // what the next run finishes is a whole output, and nobody else's files go.
 #include "tests/faults/disk_fixture.h"
 
+#include <new>
 #include <unistd.h>
 
 namespace gpumerge::test {
@@ -180,6 +181,24 @@ TEST_F(HalfPublished, AnOldOutputComesBackWhereNothingElseStands) {
   ExpectSame(Output(*disk, scene), Old(scene));
   EXPECT_FALSE(RunAgain(disk.get(), true, Resume::kNever).has_value());
   ExpectSame(Output(*disk, scene), expected);
+}
+
+TEST_F(HalfPublished, MemoryThatEndsMeanwhileLosesNothing) {
+  for (const Scene& given : {fresh, replacing}) {
+    const auto killed = Killed(given, 0);
+    const auto disk = StartDisk(scene, scratch.path());
+    disk->SetHook([&](uint64_t) {
+      const DiskCall call = disk->calls().back();
+      if (call.name == "Rename" && call.path == std::string(kTarget) + "/gpumerge_config.yaml") throw std::bad_alloc();
+    });
+    EXPECT_THROW(Run(plan, Options(scene), disk.get()), std::bad_alloc);
+    EXPECT_FALSE(disk->Files(kTarget).contains("config.json"));
+    disk->SetHook(nullptr);
+    const auto again = RunAgain(disk.get());
+    ASSERT_TRUE(again.has_value());
+    EXPECT_THAT(again->message, HasSubstr("complete and is in place now"));
+    ExpectSame(Output(*disk, scene), expected);
+  }
 }
 
 TEST_F(HalfPublished, AnotherUsersWorkIsNeitherUsedNorThrownAway) {

@@ -44,6 +44,11 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::AfterKill() const {
   return after;
 }
 
+std::unique_ptr<SimulatedDisk> SimulatedDisk::AtFirstFault() const {
+  const std::lock_guard guard(mutex_);
+  return std::unique_ptr<SimulatedDisk>(at_first_fault_ ? new SimulatedDisk(path_, *at_first_fault_) : nullptr);
+}
+
 void SimulatedDisk::SyncEverything() {
   const std::lock_guard guard(mutex_);
   tree_.SyncEverything();
@@ -126,6 +131,7 @@ SimulatedDisk::Began SimulatedDisk::Begin(std::string_view name, const std::stri
   if (is_stopped_) return {std::move(lock), DiskFault{.call = call, .error_number = EIO}, true};
   for (const DiskFault& fault : faults_) {
     const bool is_due = fault.call == call || fault.at.IsSame(this_call);
+    if (is_due && !at_first_fault_) at_first_fault_ = tree_;
     if (is_due && fault.repeats) failing_.insert(this_call.name);
     if (is_due || (fault.repeats && failing_.contains(this_call.name))) return {std::move(lock), fault, false};
   }

@@ -49,6 +49,8 @@ class SimulatedDisk final : public SystemCalls {
   // The disk after the power was cut now, or after the program was killed now: another disk, with no file open.
   std::unique_ptr<SimulatedDisk> AfterPowerCut(Unsynced unsynced, uint64_t seed) const;
   std::unique_ptr<SimulatedDisk> AfterKill() const;
+  // The disk as it was when the first of the injected faults came; null when none has.
+  std::unique_ptr<SimulatedDisk> AtFirstFault() const;
   // All that is there is durable.
   void SyncEverything();
   // From call number `call` on nothing changes any more and every call fails: the program can only give up.
@@ -156,6 +158,7 @@ class SimulatedDisk final : public SystemCalls {
     bool is_due = false;
   };
   std::optional<Flipped> flipped_;
+  std::optional<SimulatedTree> at_first_fault_;
   std::set<std::string> failing_;                                   // names of calls that fail from now on
   std::map<std::pair<std::string, std::string>, uint64_t> counts_;  // of calls by name and path
   uint64_t n_changes_ = 0;
