@@ -118,11 +118,13 @@ TakenLeftovers TakeLeftovers(const OutputPlaces& places, bool overwrite, Sync sy
                                .where = places.staging,
                                .found = "no " + missing,
                                .help = "this run made the output anew"};
-    GiveUpPublishing(places, overwrite, sync,
-                     "a file of its output has gone; remove the directory, or --overwrite replaces it");
+    GiveUpPublishing(
+        places, overwrite, sync,
+        "a file of its output has gone, so that it cannot be finished; move what is there away, or --overwrite "
+        "replaces it if it is the output of a merge");
   } else if (has_list) {
     GiveUpPublishing(places, overwrite, sync,
-                     "the same command without --restart puts the rest in place; or remove the directory, or "
+                     "the same command without --restart puts the rest in place; or move what is there away, or "
                      "--overwrite replaces it");
   }
   // A kill between the two renames of a replacement.

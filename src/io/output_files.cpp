@@ -60,9 +60,11 @@ UniqueFd Open(const std::string& path, int flags, std::string_view what) {
 UniqueFd OpenLock(const std::string& path) {
   UniqueFd fd(Uninterrupted([&] { return Sys().Open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0666); }));
   if (fd) return fd;
-  const char* failed = "cannot create the output's lock file";
-  if (errno != EACCES) ThrowOutput(failed, errno, path);
-  return Open(path, O_RDONLY, failed);
+  const int error_number = errno;
+  if (error_number == EACCES)
+    fd.Reset(Uninterrupted([&] { return Sys().Open(path.c_str(), O_RDONLY | O_NOFOLLOW, 0); }));
+  if (!fd) ThrowOutput("cannot create the output's lock file", error_number, path);
+  return fd;
 }
 
 // What the holder of a lock wrote about itself, e.g. "pid 4711 on host x since 2026-01-31 12:00:00 UTC".

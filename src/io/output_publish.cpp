@@ -112,10 +112,10 @@ class MovingByList {
   bool has_moved_ = false;
 };
 
-// Its name is durable before anything is moved into it.
+// Its name is durable before anything is moved into it. What is filled in place has been there all along.
 void MakeTarget(const OutputPlaces& places, Sync sync) {
   if (!IsThere(places.target)) MakeDirectory(places.target);
-  MakeDurable({std::filesystem::path(places.target).parent_path().string()}, sync);
+  if (!places.in_place) MakeDurable({places.parent}, sync);
 }
 
 void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {

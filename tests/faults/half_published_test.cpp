@@ -140,6 +140,23 @@ TEST_F(HalfPublished, AFileOfAnotherSizeIsNotTakenForTheOutputs) {
   ExpectSame(Output(*disk, scene), expected);
 }
 
+TEST_F(HalfPublished, ADamagedListIsNotBelieved) {
+  const std::string path = "/proc/disk/.out.gpumerge-tmp/publishing.list";
+  const auto killed = Killed(fresh, 0);
+  const std::string good = killed->Files("/proc/disk").at(".out.gpumerge-tmp/publishing.list");
+  for (size_t byte = 0; byte < good.size(); byte += 11) {
+    for (const bool is_cut : {false, true}) {
+      std::string damaged = good.substr(0, is_cut ? byte : good.size());
+      if (!is_cut) damaged[byte] = static_cast<char>(damaged[byte] ^ 4);
+      const auto disk = Copy(*killed, scene);
+      disk->PutFile(path, damaged);
+      const auto failed = RunAgain(disk.get());
+      EXPECT_FALSE(failed.has_value()) << failed->message;
+      ExpectSame(Output(*disk, scene), expected);
+    }
+  }
+}
+
 TEST_F(HalfPublished, StrangersFilesStay) {
   for (const Scene& given : {fresh, replacing}) {
     for (const bool empties : {false, true}) {
