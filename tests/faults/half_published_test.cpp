@@ -206,7 +206,7 @@ TEST_F(HalfPublished, MemoryThatEndsMeanwhileLosesNothing) {
     const auto disk = StartDisk(scene, scratch.path());
     disk->SetHook([&](uint64_t) {
       const DiskCall call = disk->calls().back();
-      if (call.name == "Rename" && call.path == std::string(kTarget) + "/gpumerge_config.yaml") throw std::bad_alloc();
+      if (call.name == "Rename" && call.path == std::string(kTarget) + "/tokenizer.json") throw std::bad_alloc();
     });
     EXPECT_THROW(Run(plan, Options(scene), disk.get()), std::bad_alloc);
     EXPECT_FALSE(disk->Files(kTarget).contains("config.json"));

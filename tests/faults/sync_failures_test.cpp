@@ -105,5 +105,22 @@ TEST_F(SyncFailuresOfARun, OtherShardsStayFinished) {
   }
 }
 
+// The program still sees what the disk has lost.
+TEST_F(SyncFailuresOfARun, WhatWasPendingIsNotRecordedWhenItsShardCannotEvenBeRemoved) {
+  const Scene scene{.name = "one batch", .batch_bytes = 1 << 30};
+  const auto disk = StartDisk(scene, scratch.path());
+  const auto plan = [&] {
+    const ReplacedSystemCalls replaced(*disk);
+    return MakePlan(scene, scratch.path());
+  }();
+  const std::string shard = "/proc/disk/.out.gpumerge-tmp/" + plan.shards.at(1).file_name;
+  disk->Inject({.at = {.name = "Fdatasync", .path = shard, .nth = 1}, .error_number = EIO});
+  disk->Inject({.at = {.name = "Unlink", .path = shard, .nth = 1}, .error_number = EIO});
+  ASSERT_TRUE(Run(plan, Options(scene), disk.get()).has_value());
+  const std::string journal = disk->Files("/proc/disk").at(".out.gpumerge-tmp/journal.gpj");
+  EXPECT_THAT(journal, HasSubstr(plan.shards.at(0).file_name));
+  EXPECT_THAT(journal, ::testing::Not(HasSubstr(plan.shards.at(1).file_name)));
+}
+
 }  // namespace
 }  // namespace gpumerge::test
