@@ -62,7 +62,7 @@ void MakeMessages(ErrorFormat format) {
     const int status = 128 + message.signal;
     const Diagnostic diagnostic{.code = ErrorCode::kCancelled,
                                 .message = fmt::format("ended by {} before the work had stopped", message.name),
-                                .help = "resumable: run the same command again"};
+                                .help = "run the same command again; what was finished is kept"};
     const std::string text = format == ErrorFormat::kJson
                                  ? DiagnosticAsJson(diagnostic, "error", status) + "\n"
                                  : fmt::format("\ngpumerge: error[{}]: {}\n  help:  {}\n  exit:  {}\n",

@@ -79,14 +79,14 @@ void GiveUpPublishing(const OutputPlaces& places, bool overwrite, Sync sync, std
   if (sync == Sync::kFull) SyncDirectory(places.staging);
 }
 
-// False: it cannot be finished, `missing` is not there any more.
-bool TryToFinish(const OutputPlaces& places, Sync sync, std::string* missing) {
+// Whose output is in place then; nullopt: it cannot be finished, `missing` is not there any more.
+std::optional<std::string> TryToFinish(const OutputPlaces& places, Sync sync, std::string* missing) {
   const std::optional<PublishingList> list = ReadPublishingList(places);
   *missing = list ? MissingForPublishing(places, *list) : kPublishingFile;
-  if (!missing->empty()) return false;
+  if (!missing->empty()) return std::nullopt;
   FinishPublishing(places, *list, sync);
   if (sync == Sync::kFull) SyncDirectory(places.parent);
-  return true;
+  return list->identity;
 }
 
 }  // namespace
@@ -96,7 +96,8 @@ void RemoveLeftovers(const OutputPlaces& places) {
   RemoveTree(places.old);
 }
 
-TakenLeftovers TakeLeftovers(const OutputPlaces& places, bool overwrite, Sync sync, Leftover leftover) {
+TakenLeftovers TakeLeftovers(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync,
+                             Leftover leftover) {
   TakenLeftovers taken;
   const std::string list = places.staging + "/" + kPublishingFile, journal = places.staging + "/" + kJournalFile;
   const bool is_directory = IsDirectoryItself(places.staging), keeps = leftover != Leftover::kDiscard;
@@ -105,9 +106,10 @@ TakenLeftovers TakeLeftovers(const OutputPlaces& places, bool overwrite, Sync sy
     for (const std::string& path : {places.staging, list, journal}) CheckIsOwn(path);
   if (has_list && keeps) {
     std::string missing;
-    if (TryToFinish(places, sync, &missing)) {
+    if (const std::optional<std::string> finished = TryToFinish(places, sync, &missing)) {
       RemoveLeftovers(places);
-      if (overwrite) return taken;
+      taken.is_complete = !identity.empty() && *finished == identity;
+      if (overwrite || taken.is_complete) return taken;
       Throw(ErrorCode::kOutExists, "an earlier run's output was complete and is in place now", places.target, {},
             "use it; or --overwrite replaces it");
     }

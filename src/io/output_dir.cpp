@@ -95,10 +95,11 @@ class StagingDirectory {
 
 // Members are made in this order and undone in the reverse one, also when a later one throws.
 struct OutputDir::State {
-  State(const std::string& target, bool overwrite_, Sync sync_, Leftover leftover)
+  State(const std::string& target, bool overwrite_, Sync sync_, Leftover leftover, std::string identity_)
       : places(FindOutputPlaces(target)),
         overwrite(overwrite_),
         sync(sync_),
+        identity(std::move(identity_)),
         parents(places.parent),
         lock(places.lock),
         sized(sync_) {
@@ -107,7 +108,12 @@ struct OutputDir::State {
             places.staging,
             "this file system has no locks; if no other run is active, --resume=trust goes on with it, and "
             "--restart begins anew");
-    leftovers = TakeLeftovers(places, overwrite, sync, leftover);
+    leftovers = TakeLeftovers(places, identity, overwrite, sync, leftover);
+    if (leftovers.is_complete) {
+      is_published = true;
+      parents.Keep();
+      return;
+    }
     has_journal = leftovers.is_to_go_on;
     CheckOutputTarget(places.target, overwrite);
     staging.emplace(places.staging, has_journal);
@@ -148,6 +154,7 @@ struct OutputDir::State {
   const OutputPlaces places;
   const bool overwrite;
   const Sync sync;
+  const std::string identity;
   MadeDirectories parents;
   OutputLock lock;
   std::optional<StagingDirectory> staging;
@@ -159,8 +166,8 @@ struct OutputDir::State {
   bool is_published = false;
 };
 
-OutputDir::OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover)
-    : state_(std::make_unique<State>(target, overwrite, sync, leftover)) {}
+OutputDir::OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover, std::string identity)
+    : state_(std::make_unique<State>(target, overwrite, sync, leftover, std::move(identity))) {}
 
 OutputDir::~OutputDir() = default;
 
@@ -254,7 +261,7 @@ void OutputDir::Publish() {
   state.staging->Keep(true);
   const std::string list = Join(state.places.staging, kPublishingFile);
   try {
-    PublishStaging(state.places, state.overwrite, state.sync);
+    PublishStaging(state.places, state.identity, state.overwrite, state.sync);
   } catch (...) {
     // Some of it may be in the target already, unless it is sure that nothing is: the next run goes on with the rest.
     struct stat status {};

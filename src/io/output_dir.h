@@ -43,7 +43,10 @@ class OutputDir {
   // Takes the lock beside the target and makes the staging directory (and missing parents). A staging directory with a
   // journal stays when it is to be kept, see has_journal(); what was killed while it was published is put in place.
   // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO), and Error(RES-MISMATCH) when somebody else's run left it.
-  OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard);
+  // identity: what decides the output. When an earlier run had begun to publish the same, it is_published() at once,
+  // and nothing else is to be done.
+  OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard,
+            std::string identity = {});
   // Removes the staging directory unless Publish() returned or it is kept. Releases the lock.
   ~OutputDir();
   OutputDir(const OutputDir&) = delete;
@@ -96,7 +99,7 @@ class OutputDir {
   // deleted. Where a directory cannot be renamed (a mount point), its files are moved and config.json becomes visible
   // last. Every sized file must be complete. Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS).
   void Publish();
-  // Whether the target is the new output, also when Publish() threw while it cleaned up.
+  // Whether the target is the output, also when Publish() threw while it cleaned up.
   bool is_published() const;
 
  private:

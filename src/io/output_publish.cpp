@@ -118,11 +118,11 @@ void MakeTarget(const OutputPlaces& places, Sync sync) {
   if (!places.in_place) MakeDurable({places.parent}, sync);
 }
 
-void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
+void PublishInPlace(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync) {
   std::vector<std::string> old = OutputEntries(places);
   if (!old.empty()) CheckOutputTarget(places.target, overwrite);
   MakeTarget(places, sync);
-  MovingByList moving(places, WritePublishingList(places, std::move(old), sync), sync);
+  MovingByList moving(places, WritePublishingList(places, identity, std::move(old), sync), sync);
   const std::string list = Join(places.staging, kPublishingFile);
   try {
     moving.Run();
@@ -157,8 +157,8 @@ bool PublishByRename(const OutputPlaces& places, bool overwrite) {
 
 }  // namespace
 
-void PublishStaging(const OutputPlaces& places, bool overwrite, Sync sync) {
-  if (places.in_place || !PublishByRename(places, overwrite)) PublishInPlace(places, overwrite, sync);
+void PublishStaging(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync) {
+  if (places.in_place || !PublishByRename(places, overwrite)) PublishInPlace(places, identity, overwrite, sync);
 }
 
 std::string MissingForPublishing(const OutputPlaces& places, const PublishingList& list) {
@@ -171,6 +171,7 @@ std::string MissingForPublishing(const OutputPlaces& places, const PublishingLis
 
 void FinishPublishing(const OutputPlaces& places, const PublishingList& list, Sync sync) {
   MakeTarget(places, sync);
+  MakeDurable({places.target}, sync);  // what the killed run had moved
   MovingByList(places, list, sync).Run();
 }
 

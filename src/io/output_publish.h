@@ -16,7 +16,8 @@ namespace gpumerge {
 
 // When it returns, the target is the new output, durable if asked. Staging and the old output may still be there.
 // Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS); staging must be kept then: FinishPublishing may need it.
-void PublishStaging(const OutputPlaces& places, bool overwrite, Sync sync);
+// identity: of the merge, for a run that finds it half done.
+void PublishStaging(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync);
 
 // Of what a killed run had begun to publish: a file that is neither staged nor in the target, with its size. Empty: it
 // can be finished.

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text with a NUL, which no name has, after each part: the hash of what follows it, then for each entry what it is, its
-// name and its size.
+// Text with a NUL, which no name has, after each part: the hash of what follows it, the identity, then for each entry
+// what it is, its name and its size.
 #include "src/io/publishing_list.h"
 
 #include "src/base/file.h"
@@ -51,9 +51,10 @@ const PublishingList::File* PublishingList::Find(const std::string& name) const 
   return at != files.end() && at->name == name ? &*at : nullptr;
 }
 
-PublishingList WritePublishingList(const OutputPlaces& places, std::vector<std::string> old, Sync sync) {
-  PublishingList list{.files = {}, .old = std::move(old)};
-  std::string text;
+PublishingList WritePublishingList(const OutputPlaces& places, std::string identity, std::vector<std::string> old,
+                                   Sync sync) {
+  PublishingList list{.identity = std::move(identity), .files = {}, .old = std::move(old)};
+  std::string text = list.identity + '\0';
   for (const std::string& name : EntryNames(places.staging)) {
     const uint64_t size_bytes = SizeOfFile(places.staging + "/" + name).value_or(0);
     list.files.push_back({name, size_bytes});
@@ -77,6 +78,7 @@ std::optional<PublishingList> ReadPublishingList(const OutputPlaces& places) {
   const std::optional<std::string> hash = TakePart(&text);
   if (!hash || *hash != HashOf(text)) return std::nullopt;
   PublishingList list;
+  list.identity = TakePart(&text).value_or("");
   while (!text.empty()) {
     const std::optional<std::string> kind = TakePart(&text), name = TakePart(&text), size = TakePart(&text);
     uint64_t size_bytes = 0;

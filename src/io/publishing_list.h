@@ -21,6 +21,7 @@ struct PublishingList {
     std::string name;
     uint64_t size_bytes = 0;
   };
+  std::string identity;          // of the merge, as its run gave it
   std::vector<File> files;       // of the new output, sorted by name
   std::vector<std::string> old;  // what was in the target and may go, sorted
 
@@ -28,7 +29,8 @@ struct PublishingList {
 };
 
 // Of what is in staging now; durable if asked when it returns. Throws Error(OUT-IO, OUT-FSYNC).
-PublishingList WritePublishingList(const OutputPlaces& places, std::vector<std::string> old, Sync sync);
+PublishingList WritePublishingList(const OutputPlaces& places, std::string identity, std::vector<std::string> old,
+                                   Sync sync);
 // nullopt: it is damaged. Throws Error(OUT-IO) when it cannot be read.
 std::optional<PublishingList> ReadPublishingList(const OutputPlaces& places);
 

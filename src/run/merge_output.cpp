@@ -52,7 +52,8 @@ MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
       out_(plan.output_dir, options.overwrite, options.sync,
            options.resume == Resume::kNever   ? Leftover::kDiscard
            : options.resume == Resume::kTrust ? Leftover::kTakeOver
-                                              : Leftover::kKeep),
+                                              : Leftover::kKeep,
+           JournalLine(header_)),
       done_(plan.items.size()),
       results_(plan.items.size()),
       batch_bytes_(options.max_batch_bytes == 0 ? kFirstBatchBytes : options.max_batch_bytes),

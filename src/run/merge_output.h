@@ -26,6 +26,8 @@ class MergeOutput {
   // Takes the lock and makes the staging directory, or takes over an interrupted run's. Throws Error(OUT-*).
   MergeOutput(const Plan& plan, const RunOptions& options);
 
+  // The output is in place: an earlier run had finished all but its publishing. Nothing is left to do.
+  bool is_complete() const { return out_.is_published(); }
   // Finds out what the interrupted run finished, writes the new journal and makes the shards that are missing.
   // Throws Error(RES-MISMATCH) when it was another merge, Error(OUT-*, IN-*, CANCELLED).
   void Begin();
