@@ -74,12 +74,13 @@ class Kernel final : public SystemCalls {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path), &::closedir);
     if (!directory && errno == ENOMEM) throw std::bad_alloc();
     if (!directory) return -1;
-    errno = 0;  // the end of a directory is known from an error only by errno
-    while (const dirent* entry = ::readdir(directory.get())) {
+    for (;;) {
+      errno = 0;  // the end of a directory is known from an error only by errno, which an allocation may change
+      const dirent* entry = ::readdir(directory.get());
+      if (entry == nullptr) return errno == 0 ? 0 : -1;
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") names->emplace_back(name);
     }
-    return errno == 0 ? 0 : -1;
   }
 
   int Mkdir(const char* path, mode_t mode) override { return ::mkdir(path, mode); }

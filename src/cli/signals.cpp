@@ -11,8 +11,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <poll.h>
 #include <string>
 #include <unistd.h>
 
@@ -37,14 +39,21 @@ volatile std::sig_atomic_t has_timer = 0;
 
 void OnStopSignal(int signal) {
   if (stop_signal != 0) ::_exit(128 + signal);
+  const int error_number = errno;  // of what was interrupted
   stop_signal = signal;
   const itimerspec once{{}, kGrace};
   if (has_timer != 0) ::timer_settime(grace_timer, 0, &once, nullptr);
+  errno = error_number;
 }
 
 void OnGraceEnd(int) {
+  // A full pipe would keep the process: it ends without a word then. What fits into 512 bytes fits at once.
+  pollfd standard_error{STDERR_FILENO, POLLOUT, 0};
+  const bool has_room = ::poll(&standard_error, 1, 0) == 1 && (standard_error.revents & POLLOUT) != 0;
   for (const StopMessage& message : stop_messages)
-    if (message.signal == stop_signal && ::write(STDERR_FILENO, message.text.data(), message.size_bytes) < 0) break;
+    if (has_room && message.signal == stop_signal &&
+        ::write(STDERR_FILENO, message.text.data(), message.size_bytes) < 0)
+      break;
   ::_exit(128 + stop_signal);
 }
 
@@ -53,7 +62,7 @@ void MakeMessages(ErrorFormat format) {
     const int status = 128 + message.signal;
     const Diagnostic diagnostic{.code = ErrorCode::kCancelled,
                                 .message = fmt::format("ended by {} before the work had stopped", message.name),
-                                .help = "resumable: run the same command again"};
+                                .help = "run the same command again; what was finished is kept"};
     const std::string text = format == ErrorFormat::kJson
                                  ? DiagnosticAsJson(diagnostic, "error", status) + "\n"
                                  : fmt::format("\ngpumerge: error[{}]: {}\n  help:  {}\n  exit:  {}\n",

@@ -10,6 +10,7 @@
 #include "src/base/hash.h"
 #include "src/base/system_calls.h"
 #include "src/io/journal.h"
+#include "src/io/leftovers.h"
 #include "src/io/output_files.h"
 #include "src/io/output_publish.h"
 #include "src/io/output_target.h"
@@ -20,6 +21,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <unistd.h>
@@ -89,57 +91,35 @@ class StagingDirectory {
   bool keep_;
 };
 
-// An interrupted run's, and not put there by somebody else: what is in it would become part of the output.
-bool CanGoOn(const std::string& staging) {
-  struct stat directory {
-  }, journal{};
-  return IsThere(Join(staging, kJournalFile)) && Sys().Lstat(staging.c_str(), &directory) == 0 &&
-         S_ISDIR(directory.st_mode) && Sys().Lstat(Join(staging, kJournalFile).c_str(), &journal) == 0 &&
-         S_ISREG(journal.st_mode) && directory.st_uid == ::geteuid() && journal.st_uid == ::geteuid();
-}
-
 }  // namespace
 
 // Members are made in this order and undone in the reverse one, also when a later one throws.
 struct OutputDir::State {
-  State(const std::string& target, bool overwrite_, Sync sync_, Leftover leftover)
+  State(const std::string& target, bool overwrite_, Sync sync_, Leftover leftover, std::string identity_)
       : places(FindOutputPlaces(target)),
         overwrite(overwrite_),
         sync(sync_),
+        identity(std::move(identity_)),
         parents(places.parent),
         lock(places.lock),
         sized(sync_) {
-    has_journal = TakeLeftovers(leftover);
+    if (!lock.is_held() && leftover == Leftover::kKeep && IsThere(places.staging))
+      Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
+            places.staging,
+            "this file system has no locks; if no other run is active, --resume=trust goes on with it, and "
+            "--restart begins anew");
+    leftovers = TakeLeftovers(places, identity, overwrite, sync, leftover);
+    if (leftovers.is_complete) {
+      is_published = true;
+      parents.Keep();
+      return;
+    }
+    has_journal = leftovers.is_to_go_on;
     CheckOutputTarget(places.target, overwrite);
     staging.emplace(places.staging, has_journal);
     if (sync == Sync::kNone) return;
     SyncDirectory(places.parent);
     for (const std::string& made : parents.paths()) SyncDirectory(fs::path(made).parent_path().string());
-  }
-
-  // What an interrupted run left, this run may remove: it holds the lock. True: staging stays, to go on.
-  bool TakeLeftovers(Leftover leftover) {
-    const bool has_staging = IsThere(places.staging);
-    if (!lock.is_held() && has_staging)
-      Throw(ErrorCode::kOutLocked, "another run may be writing this output: its staging directory exists",
-            places.staging, "this file system has no locks; remove the directory if no other run is active");
-    if (FinishPublishing(places, sync)) {
-      CleanUp();
-      if (!overwrite)
-        Throw(ErrorCode::kOutExists, "an earlier run's output was complete and is in place now", places.target,
-              "use it; or --overwrite replaces it");
-    }
-    // A kill between the two renames of a replacement.
-    if (!places.in_place && IsThere(places.old) && !IsThere(places.target)) MoveAll({{places.old, places.target}});
-    if (!places.in_place) RemoveTree(places.old);
-    if (leftover == Leftover::kKeep && CanGoOn(places.staging)) return true;
-    RemoveTree(places.staging);
-    return false;
-  }
-
-  void CleanUp() {
-    RemoveTree(places.staging);
-    RemoveTree(places.old);
   }
 
   std::string PathOf(const std::string& file_name) const {
@@ -174,29 +154,35 @@ struct OutputDir::State {
   const OutputPlaces places;
   const bool overwrite;
   const Sync sync;
+  const std::string identity;
   MadeDirectories parents;
   OutputLock lock;
   std::optional<StagingDirectory> staging;
   SizedFiles sized;
+  TakenLeftovers leftovers;
   bool has_journal = false;
   uint64_t journal_bytes = 0;
   UniqueFd journal;
   bool is_published = false;
 };
 
-OutputDir::OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover)
-    : state_(std::make_unique<State>(target, overwrite, sync, leftover)) {}
+OutputDir::OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover, std::string identity)
+    : state_(std::make_unique<State>(target, overwrite, sync, leftover, std::move(identity))) {}
 
 OutputDir::~OutputDir() = default;
 
 const std::string& OutputDir::staging_path() const { return state_->places.staging; }
 
+bool OutputDir::is_locked() const { return state_->lock.is_held(); }
+
 void OutputDir::KeepStaging(bool keep) { state_->staging->Keep(keep); }
+
+const std::optional<Diagnostic>& OutputDir::warning() const { return state_->leftovers.warning; }
 
 bool OutputDir::has_journal() const { return state_->has_journal; }
 
 std::string OutputDir::ReadJournal() const {
-  return ReadSmallFile(Join(state_->places.staging, kJournalFile), kMaxJournalBytes);
+  return ReadOwnFile(Join(state_->places.staging, kJournalFile), kMaxJournalBytes);
 }
 
 void OutputDir::WriteJournal(const std::string& text) {
@@ -236,7 +222,11 @@ void OutputDir::WriteAt(int handle, uint64_t offset_bytes, const void* data, siz
   state_->sized.WriteAt(handle, offset_bytes, data, size_bytes);
 }
 
+void OutputDir::CloseSized(int handle) { state_->sized.Close(handle); }
+
 void OutputDir::SyncSized() { state_->sized.SyncAll(); }
+
+bool OutputDir::IsLost(int handle) const { return state_->sized.IsLost(handle); }
 
 void OutputDir::WriteFile(const std::string& file_name, std::string_view contents) {
   state_->MakeFile(state_->NewPath(file_name),
@@ -269,11 +259,13 @@ void OutputDir::Publish() {
   RemoveFile(Join(state.places.staging, kJournalFile));
   state.SyncIfAsked(state.places.staging);
   state.staging->Keep(true);
+  const std::string list = Join(state.places.staging, kPublishingFile);
   try {
-    PublishStaging(state.places, state.overwrite, state.sync);
-  } catch (const Error&) {
-    // Some of it may be in the target already; the next run goes on with the rest.
-    state.staging->Keep(PathExists(Join(state.places.staging, kPublishingFile)));
+    PublishStaging(state.places, state.identity, state.overwrite, state.sync);
+  } catch (...) {
+    // Some of it may be in the target already, unless it is sure that nothing is: the next run goes on with the rest.
+    struct stat status {};
+    state.staging->Keep(Sys().Lstat(list.c_str(), &status) == 0 || errno != ENOENT);
     throw;
   }
   // The target is the new output, and staging is gone or the old one. What fails from here on is an error, but one
@@ -282,7 +274,7 @@ void OutputDir::Publish() {
   state.parents.Keep();
   try {
     state.SyncIfAsked(state.places.parent);
-    state.CleanUp();
+    RemoveLeftovers(state.places);
   } catch (const Error& error) {
     Diagnostic diagnostic = error.diagnostics().front();
     diagnostic.message = "the output is complete, but " + diagnostic.message;

@@ -6,12 +6,14 @@
 // be kept for the next run, which goes on from the journal in it.
 #pragma once
 
+#include "gpumerge/error.h"
 #include "gpumerge/file_identity.h"
 #include "gpumerge/options.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,23 +34,32 @@ uint64_t FreeDiskBytes(const std::string& target);
 // Bytes that an interrupted run's staging directory takes on the disk.
 uint64_t StagedBytes(const std::string& target);
 
-// What to do with the staging directory of an interrupted run.
-enum class Leftover : uint8_t { kDiscard, kKeep };
+// What to do with the staging directory of an interrupted run. On a file system without locks nobody knows whether that
+// run has ended; kKeep is refused there.
+enum class Leftover : uint8_t { kDiscard, kKeep, kTakeOver };
 
 class OutputDir {
  public:
   // Takes the lock beside the target and makes the staging directory (and missing parents). A staging directory with a
-  // journal that belongs to this user stays when it is to be kept; its owner may call has_journal() then.
-  // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO).
-  OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard);
+  // journal stays when it is to be kept, see has_journal(); what was killed while it was published is put in place.
+  // Throws Error(OUT-LOCKED, OUT-EXISTS, OUT-IO), and Error(RES-MISMATCH) when somebody else's run left it.
+  // identity: what decides the output. When an earlier run had begun to publish the same, it is_published() at once,
+  // and nothing else is to be done.
+  OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover = Leftover::kDiscard,
+            std::string identity = {});
   // Removes the staging directory unless Publish() returned or it is kept. Releases the lock.
   ~OutputDir();
   OutputDir(const OutputDir&) = delete;
   OutputDir& operator=(const OutputDir&) = delete;
 
   const std::string& staging_path() const;
+  // False on a file system without locks.
+  bool is_locked() const;
   // Whether staging stays when this ends without having been published. At first: when it is an interrupted run's.
   void KeepStaging(bool keep);
+
+  // That an interrupted run's work could not be used, and why.
+  const std::optional<Diagnostic>& warning() const;
 
   bool has_journal() const;
   std::string ReadJournal() const;
@@ -70,9 +81,14 @@ class OutputDir {
   // Writes all of it; thread-safe for disjoint ranges. Each byte of the file must be written once: with the last one
   // the file is synced (if asked) and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
+  // Gives its descriptor back until the next WriteAt, so that any number of files can be begun. What was written is not
+  // durable before something else of the file is.
+  void CloseSized(int handle);
   // Makes durable (if asked) what WriteAt wrote; not while another thread writes. A file that cannot be made durable
-  // is removed. Throws Error(OUT-FSYNC).
+  // is removed, the others are durable all the same. Throws Error(OUT-FSYNC).
   void SyncSized();
+  // Whether WriteAt or SyncSized has removed it.
+  bool IsLost(int handle) const;
 
   void WriteFile(const std::string& file_name, std::string_view contents);
   // Returns the XXH3-128 of what was copied. Throws Error(IN-*) when the source cannot be read, or is not what it was.
@@ -83,7 +99,7 @@ class OutputDir {
   // deleted. Where a directory cannot be renamed (a mount point), its files are moved and config.json becomes visible
   // last. Every sized file must be complete. Throws Error(OUT-IO, OUT-FSYNC, OUT-EXISTS).
   void Publish();
-  // Whether the target is the new output, also when Publish() threw while it cleaned up.
+  // Whether the target is the output, also when Publish() threw while it cleaned up.
   bool is_published() const;
 
  private:

@@ -56,6 +56,17 @@ UniqueFd Open(const std::string& path, int flags, std::string_view what) {
   return fd;
 }
 
+// Another user's lock file may only be read, which is enough to lock it.
+UniqueFd OpenLock(const std::string& path) {
+  UniqueFd fd(Uninterrupted([&] { return Sys().Open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0666); }));
+  if (fd) return fd;
+  const int error_number = errno;
+  if (error_number == EACCES)
+    fd.Reset(Uninterrupted([&] { return Sys().Open(path.c_str(), O_RDONLY | O_NOFOLLOW, 0); }));
+  if (!fd) ThrowOutput("cannot create the output's lock file", error_number, path);
+  return fd;
+}
+
 // What the holder of a lock wrote about itself, e.g. "pid 4711 on host x since 2026-01-31 12:00:00 UTC".
 std::string DescribeThisRun() {
   std::array<char, 256> host{};
@@ -117,6 +128,17 @@ UniqueFd CreateNewFile(const std::string& path) {
 
 UniqueFd OpenForWriting(const std::string& path) { return Open(path, O_WRONLY, "cannot open an output file"); }
 
+std::string ReadOwnFile(const std::string& path, uint64_t max_bytes) {
+  try {
+    return ReadSmallFile(path, max_bytes);
+  } catch (const Error& error) {
+    Diagnostic diagnostic = error.diagnostics().front();
+    diagnostic.code = ErrorCode::kOutIo;  // it is no input
+    diagnostic.message = "what an earlier run left cannot be read: " + diagnostic.message;
+    throw Error(std::move(diagnostic));
+  }
+}
+
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
   if (size_bytes == 0) return;
   // Not posix_fallocate: where the file system cannot reserve, the C library would write to every block instead.
@@ -161,16 +183,19 @@ std::vector<std::string> MakeDirectories(const std::string& path) {
     if (errno != ENOENT || at == at.parent_path()) ThrowOutput("cannot look at the output's place", errno, at.string());
     missing.push_back(at.string());
   }
-  std::reverse(missing.begin(), missing.end());
-  for (size_t i = 0; i < missing.size(); ++i) {
-    try {
-      MakeDirectory(missing[i]);
-    } catch (...) {
-      while (i-- > 0) Sys().Rmdir(missing[i].c_str());
-      throw;
+  std::vector<std::string> made;
+  made.reserve(missing.size());
+  for (auto at = missing.rbegin(); at != missing.rend(); ++at) {
+    if (Uninterrupted([&] { return Sys().Mkdir(at->c_str(), 0777); }) == 0) {
+      made.push_back(std::move(*at));
+      continue;
     }
+    const int error_number = errno;
+    if (error_number == EEXIST && IsDirectory(*at)) continue;  // another run's, since we looked
+    for (; !made.empty(); made.pop_back()) Sys().Rmdir(made.back().c_str());
+    ThrowOutput("cannot create the output directory", error_number, *at);
   }
-  return missing;
+  return made;
 }
 
 void RemoveTree(const std::string& path) {
@@ -217,7 +242,7 @@ void MoveAll(const std::vector<std::pair<std::string, std::string>>& moves) {
 
 OutputLock::OutputLock(std::string path) : path_(std::move(path)) {
   do {
-    fd_ = Open(path_, O_RDWR | O_CREAT, "cannot create the output's lock file");
+    fd_ = OpenLock(path_);
     if (Uninterrupted([&] { return Sys().Flock(fd_.get(), LOCK_EX | LOCK_NB); }) != 0) {
       if (errno == EWOULDBLOCK) ThrowLocked(fd_.get(), path_);
       if (errno == ENOSYS || errno == ENOLCK || errno == EOPNOTSUPP) return;

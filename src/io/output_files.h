@@ -16,6 +16,8 @@ namespace gpumerge {
 
 // A new file for writing; the mode follows the umask, and nothing that exists is opened.
 UniqueFd CreateNewFile(const std::string& path);
+// The whole of a file that an earlier run left.
+std::string ReadOwnFile(const std::string& path, uint64_t max_bytes);
 UniqueFd OpenForWriting(const std::string& path);
 // Sets the size and reserves the space, so that a full disk shows now. Where the file system cannot reserve, only the
 // size is set. Throws Error(OUT-SPACE) when there is no room or quota.

@@ -2,10 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A directory takes the other's name, or swaps names with it. Where it cannot, files move one by one, after a list of
-// them has been kept in staging: what is on the list and no longer in staging is new, whenever somebody looks.
+// them has been kept in staging: what is on the list, in the target and no longer in staging is new, whenever somebody
+// looks.
 #include "src/io/output_publish.h"
 
-#include "src/base/file.h"
+#include "src/base/system_calls.h"
 #include "src/io/output_dir.h"
 #include "src/io/output_files.h"
 
@@ -13,8 +14,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,6 @@ namespace {
 using Moves = std::vector<std::pair<std::string, std::string>>;
 
 constexpr const char* kLast = "config.json";  // no loader opens a directory without it
-constexpr uint64_t kMaxListBytes = uint64_t{64} << 20;
 
 std::string Join(const std::string& directory, const std::string& name) {
   return (std::filesystem::path(directory) / name).string();
@@ -35,48 +35,27 @@ void MakeDurable(const std::vector<std::string>& directories, Sync sync) {
     for (const std::string& directory : directories) SyncDirectory(directory);
 }
 
-// Names separated by NUL, which no name has.
-std::vector<std::string> WriteList(const OutputPlaces& places, Sync sync) {
-  std::vector<std::string> names = EntryNames(places.staging);
-  std::string list;
-  for (const std::string& name : names) list += name + '\0';
-  const std::string path = Join(places.staging, kPublishingFile);
-  UniqueFd fd = CreateNewFile(path + ".part");
-  WriteFully(fd.get(), 0, list.data(), list.size(), path);
-  if (sync == Sync::kFull) SyncFile(fd.get(), path);
-  CloseWritten(std::move(fd), path);
-  RenameFile(path + ".part", path);
-  MakeDurable({places.staging}, sync);
-  return names;
-}
-
-std::vector<std::string> ReadList(const OutputPlaces& places) {
-  std::string list;
-  try {
-    list = ReadSmallFile(Join(places.staging, kPublishingFile), kMaxListBytes);
-  } catch (const Error& error) {
-    Diagnostic diagnostic = error.diagnostics().front();
-    diagnostic.code = ErrorCode::kOutIo;  // it is no input
-    throw Error(std::move(diagnostic));
-  }
-  std::vector<std::string> names;
-  for (size_t begin = 0, end = 0; (end = list.find('\0', begin)) != std::string::npos; begin = end + 1)
-    names.push_back(list.substr(begin, end - begin));
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
 bool Contains(const std::vector<std::string>& sorted, const std::string& name) {
   return std::binary_search(sorted.begin(), sorted.end(), name);
 }
 
 // What is in the target and not of the new output, config.json first. The report stays while anything else does:
-// without it, what a kill leaves could not be overwritten.
-Moves MovesOfOld(const OutputPlaces& places, const std::vector<std::string>& list) {
-  const std::vector<std::string> staged = EntryNames(places.staging);
+// without it, what a kill leaves could not be overwritten. Throws Error(OUT-EXISTS) when something of it is not on the
+// list: it came since, and nobody has said that it may go.
+Moves MovesOfOld(const OutputPlaces& places, const PublishingList& list) {
+  const std::vector<std::string> staged = EntryNames(places.staging), gone = EntryNames(places.old);
   std::vector<std::string> old;
-  for (const std::string& name : OutputEntries(places))
-    if (!Contains(list, name) || Contains(staged, name)) old.push_back(name);
+  for (const std::string& name : OutputEntries(places)) {
+    if (list.Find(name) != nullptr && !Contains(staged, name)) continue;  // it is new
+    if (!Contains(list.old, name) || Contains(gone, name))
+      throw Error({.code = ErrorCode::kOutExists,
+                   .message = "while the output was put in place file by file, somebody else's came to be there",
+                   .where = places.target,
+                   .found = name,
+                   .expected = "only files of this output, and of the one that it replaces",
+                   .help = "move it away and run the same command again, which then puts the rest in place"});
+    old.push_back(name);
+  }
   std::stable_partition(old.begin(), old.end(), [](const std::string& name) { return name == kLast; });
   std::stable_partition(old.begin(), old.end(), [](const std::string& name) { return name != kMergeReportFile; });
   Moves moves;
@@ -85,10 +64,10 @@ Moves MovesOfOld(const OutputPlaces& places, const std::vector<std::string>& lis
 }
 
 // Of those on the list that are still in staging: config.json, or the others, the report first.
-Moves MovesOfNew(const OutputPlaces& places, const std::vector<std::string>& list, bool is_last) {
+Moves MovesOfNew(const OutputPlaces& places, const PublishingList& list, bool is_last) {
   Moves moves;
   for (const std::string& name : EntryNames(places.staging)) {
-    if (!Contains(list, name) || (name == kLast) != is_last) continue;
+    if (list.Find(name) == nullptr || (name == kLast) != is_last) continue;
     const auto at = name == kMergeReportFile ? moves.begin() : moves.end();
     moves.insert(at, {Join(places.staging, name), Join(places.target, name)});
   }
@@ -99,7 +78,7 @@ Moves MovesOfNew(const OutputPlaces& places, const std::vector<std::string>& lis
 // to come. Nothing is taken back after an error: the next run goes on.
 class MovingByList {
  public:
-  MovingByList(const OutputPlaces& places, std::vector<std::string> list, Sync sync)
+  MovingByList(const OutputPlaces& places, PublishingList list, Sync sync)
       : places_(places), list_(std::move(list)), sync_(sync) {}
 
   void Run() {
@@ -128,19 +107,28 @@ class MovingByList {
   }
 
   const OutputPlaces& places_;
-  const std::vector<std::string> list_;
+  const PublishingList list_;
   const Sync sync_;
   bool has_moved_ = false;
 };
 
-void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
-  if (!OutputEntries(places).empty()) CheckOutputTarget(places.target, overwrite);
+// Its name is durable before anything is moved into it. What is filled in place has been there all along.
+void MakeTarget(const OutputPlaces& places, Sync sync) {
   if (!IsThere(places.target)) MakeDirectory(places.target);
-  MovingByList moving(places, WriteList(places, sync), sync);
+  if (!places.in_place) MakeDurable({places.parent}, sync);
+}
+
+void PublishInPlace(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync) {
+  std::vector<std::string> old = OutputEntries(places);
+  if (!old.empty()) CheckOutputTarget(places.target, overwrite);
+  MakeTarget(places, sync);
+  MovingByList moving(places, WritePublishingList(places, identity, std::move(old), sync), sync);
+  const std::string list = Join(places.staging, kPublishingFile);
   try {
     moving.Run();
-  } catch (const Error&) {
-    if (!moving.has_moved()) RemoveFile(Join(places.staging, kPublishingFile));
+  } catch (...) {
+    // The first error is the one to tell; if the list stays, the next run moves the files.
+    if (!moving.has_moved()) Sys().Unlink(list.c_str());
     throw;
   }
 }
@@ -148,7 +136,13 @@ void PublishInPlace(const OutputPlaces& places, bool overwrite, Sync sync) {
 // For file systems that cannot exchange names: for a moment there is no target; the next run repairs a kill then.
 bool ReplaceByRenames(const OutputPlaces& places) {
   if (RenameDirectory(places.target, places.old) != Renamed::kDone) return false;
-  if (RenameDirectory(places.staging, places.target) == Renamed::kDone) return true;
+  try {
+    if (RenameDirectory(places.staging, places.target) == Renamed::kDone) return true;
+  } catch (...) {
+    // The first error is the one to tell; if this fails as well, the next run does it.
+    Sys().Rename(places.old.c_str(), places.target.c_str(), 0);
+    throw;
+  }
   MoveAll({{places.old, places.target}});
   return false;
 }
@@ -163,14 +157,22 @@ bool PublishByRename(const OutputPlaces& places, bool overwrite) {
 
 }  // namespace
 
-void PublishStaging(const OutputPlaces& places, bool overwrite, Sync sync) {
-  if (places.in_place || !PublishByRename(places, overwrite)) PublishInPlace(places, overwrite, sync);
+void PublishStaging(const OutputPlaces& places, const std::string& identity, bool overwrite, Sync sync) {
+  if (places.in_place || !PublishByRename(places, overwrite)) PublishInPlace(places, identity, overwrite, sync);
 }
 
-bool FinishPublishing(const OutputPlaces& places, Sync sync) {
-  if (!IsThere(Join(places.staging, kPublishingFile))) return false;
-  MovingByList(places, ReadList(places), sync).Run();
-  return true;
+std::string MissingForPublishing(const OutputPlaces& places, const PublishingList& list) {
+  for (const PublishingList::File& file : list.files) {
+    const std::optional<uint64_t> staged = SizeOfFile(Join(places.staging, file.name));
+    if ((staged ? staged : SizeOfFile(Join(places.target, file.name))) != file.size_bytes) return file.name;
+  }
+  return {};
+}
+
+void FinishPublishing(const OutputPlaces& places, const PublishingList& list, Sync sync) {
+  MakeTarget(places, sync);
+  MakeDurable({places.target}, sync);  // what the killed run had moved
+  MovingByList(places, list, sync).Run();
 }
 
 }  // namespace gpumerge

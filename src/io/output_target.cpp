@@ -132,6 +132,14 @@ bool IsThere(const std::string& path) {
   return false;
 }
 
+std::optional<uint64_t> SizeOfFile(const std::string& path) {
+  struct stat status {};
+  if (Sys().Lstat(path.c_str(), &status) == 0)
+    return S_ISREG(status.st_mode) ? std::optional(static_cast<uint64_t>(status.st_size)) : std::nullopt;
+  if (errno != ENOENT && errno != ENOTDIR) ThrowLook(path, errno);
+  return std::nullopt;
+}
+
 OutputPlaces FindOutputPlaces(const std::string& target) {
   std::error_code error;
   const fs::path absolute = fs::absolute(target, error);
@@ -179,9 +187,13 @@ void CheckOutputTarget(const std::string& target, bool overwrite) {
     Throw(ErrorCode::kOutIo, fmt::format("cannot write the output here: {}", ErrnoText(errno)), written.string(),
           "choose another --out");
 
-  const std::vector<std::string> entries = OutputEntries(places);
   // A run that was killed while it published is finished first; then what is there is looked at again.
-  if (entries.empty() || IsThere(places.staging + "/" + kPublishingFile)) return;
+  if (!IsThere(places.staging + "/" + kPublishingFile)) CheckTargetContents(places, overwrite);
+}
+
+void CheckTargetContents(const OutputPlaces& places, bool overwrite) {
+  const std::vector<std::string> entries = OutputEntries(places);
+  if (entries.empty()) return;
   if (overwrite) return CheckMayReplace(places, entries);
   throw Error(
       {.code = ErrorCode::kOutExists,

@@ -4,6 +4,8 @@
 // Where an output directory, its staging directory and its lock are, all links resolved. Looks only, changes nothing.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,8 @@ struct OutputPlaces {
 
 // Whether there is something of that name, links not followed. Throws Error(OUT-IO) when the disk does not say.
 bool IsThere(const std::string& path);
+// nullopt when there is no regular file of that name. Throws Error(OUT-IO) when the disk does not say.
+std::optional<uint64_t> SizeOfFile(const std::string& path);
 
 // Throws Error(OUT-IO, OUT-EXISTS) when the target cannot be a directory of its own.
 OutputPlaces FindOutputPlaces(const std::string& target);
@@ -33,5 +37,7 @@ OutputPlaces FindOutputPlaces(const std::string& target);
 std::vector<std::string> EntryNames(const std::string& directory);
 // Those in the target, without what belongs to gpumerge or the file system itself.
 std::vector<std::string> OutputEntries(const OutputPlaces& places);
+// Throws Error(OUT-EXISTS) unless it holds nothing, or what overwrite may replace.
+void CheckTargetContents(const OutputPlaces& places, bool overwrite);
 
 }  // namespace gpumerge

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <utility>
 
 namespace gpumerge {
@@ -75,33 +76,51 @@ void SizedFiles::WriteAt(int handle, uint64_t offset_bytes, const void* data, si
   if (file.written_bytes.fetch_add(size_bytes) + size_bytes == file.size_bytes) Finish(&file);
 }
 
-void SizedFiles::Finish(File* file) {
-  if (sync_ == Sync::kFull) SyncOrRemove(file);
+// A file that cannot be made durable is removed, and never synced again.
+template <class Function>
+void SizedFiles::OrLose(File* file, const Function& make_durable) {
   file->is_dirty = false;
+  file->is_lost = true;
   try {
-    CloseWritten(std::move(file->fd), file->path);
-  } catch (const Error&) {
-    Sys().Unlink(file->path.c_str());
-    throw;
-  }
-}
-
-void SizedFiles::SyncOrRemove(File* file) {
-  try {
-    SyncFile(file->fd.get(), file->path);
-  } catch (const Error&) {
+    make_durable();
+  } catch (...) {
     // What follows may fail as well, and the first error is the one to tell.
     file->fd.Reset();
     Sys().Unlink(file->path.c_str());
     throw;
   }
+  file->is_lost = false;
+}
+
+void SizedFiles::Finish(File* file) {
+  OrLose(file, [&] {
+    if (sync_ == Sync::kFull) SyncFile(file->fd.get(), file->path);
+    CloseWritten(std::move(file->fd), file->path);
+  });
+}
+
+void SizedFiles::Close(int handle) {
+  File& file = At(handle);
+  if (!file.fd) return;
+  file.is_dirty = false;
+  CloseWritten(std::move(file.fd), file.path);
 }
 
 void SizedFiles::SyncAll() {
   if (sync_ == Sync::kNone) return;
-  for (const std::unique_ptr<File>& file : files_)
-    if (file->is_dirty.exchange(false)) SyncOrRemove(file.get());
+  std::exception_ptr first;
+  for (const std::unique_ptr<File>& file : files_) {
+    if (!file->is_dirty) continue;
+    try {
+      OrLose(file.get(), [&] { SyncFile(file->fd.get(), file->path); });
+    } catch (...) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
 }
+
+bool SizedFiles::IsLost(int handle) { return At(handle).is_lost; }
 
 void SizedFiles::CheckComplete() const {
   for (const std::unique_ptr<File>& file : files_)

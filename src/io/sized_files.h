@@ -31,8 +31,13 @@ class SizedFiles {
   // Writes all of it; thread-safe for disjoint ranges. Each byte must be written once: with the last one the file is
   // synced and closed. Throws Error(OUT-IO, OUT-FSYNC).
   void WriteAt(int handle, uint64_t offset_bytes, const void* data, size_t size_bytes);
-  // Makes durable what was written so far; not while another thread writes. Throws Error(OUT-FSYNC).
+  // Closes it until the next write. What was written is not durable before something else of the file is.
+  void Close(int handle);
+  // Makes durable what was written so far; not while another thread writes. Where that fails it goes on with the other
+  // files, and then throws the first Error(OUT-FSYNC).
   void SyncAll();
+  // Whether the file was removed because it could not be made durable.
+  bool IsLost(int handle);
   // Throws Error(INTERNAL) unless every byte of every file was written.
   void CheckComplete() const;
 
@@ -41,7 +46,7 @@ class SizedFiles {
     std::string path;
     uint64_t size_bytes = 0;
     std::atomic<uint64_t> written_bytes{0};
-    std::atomic<bool> is_dirty{false};
+    std::atomic<bool> is_dirty{false}, is_lost{false};
     std::mutex opening;
     UniqueFd fd;
   };
@@ -49,7 +54,8 @@ class SizedFiles {
   int Add(std::string path, uint64_t size_bytes, uint64_t written_bytes);
   File& At(int handle);
   void Finish(File* file);
-  void SyncOrRemove(File* file);
+  template <class Function>
+  void OrLose(File* file, const Function& make_durable);
 
   const Sync sync_;
   std::mutex mutex_;  // of the list

@@ -5,12 +5,14 @@
 
 #include "src/base/file_identity.h"
 
+#include "gpumerge/error.h"
+
+#include <cerrno>
+#include <optional>
 #include <sys/resource.h>
 
 namespace gpumerge {
-namespace {
 
-// Many shards of many models may be open at once; the usual soft limit is 1024.
 void AllowManyFiles() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
@@ -18,10 +20,7 @@ void AllowManyFiles() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-}  // namespace
-
 InputFiles::InputFiles(const Plan& plan, const Scratch* scratch) : plan_(plan), scratch_(scratch) {
-  AllowManyFiles();
   for (const PlanFile& file : plan.files) {
     fds_.push_back(OpenRegular(file.path));
     CheckOpenUnchanged(fds_.back().get(), file.path, file.identity);
@@ -37,7 +36,13 @@ void InputFiles::CheckUnchanged() const {
   for (size_t i = 0; i < fds_.size(); ++i) {
     const PlanFile& file = plan_.files[i];
     CheckOpenUnchanged(fds_[i].get(), file.path, file.identity);
-    if (IdentifyFile(file.path) != file.identity) throw FileChanged(file.path);
+    const std::optional<FileIdentity> now = IdentifyFile(file.path);
+    if (!now && errno != ENOENT)
+      throw Error({.code = ErrorCode::kInIo,
+                   .message = "cannot look at the input again: " + ErrnoText(errno),
+                   .where = file.path,
+                   .help = "check the disk or network file system; the kernel log may say more"});
+    if (now != file.identity) throw FileChanged(file.path);
   }
 }
 

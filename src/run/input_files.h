@@ -15,6 +15,9 @@
 
 namespace gpumerge {
 
+// Many shards of many models, and of the output, may be open at once; the usual soft limit is 1024.
+void AllowManyFiles();
+
 class InputFiles {
  public:
   // Opens all files. Throws Error(IN-CHANGED, IN-EIO). scratch: what the plan's stages pass on; null without any.

@@ -159,6 +159,16 @@ bool NeedsModelTrims(const Plan& plan, const std::vector<bool>& done) {
   });
 }
 
+// Of a merge that an earlier run has finished.
+RunStats StatsOfComplete(const Plan& plan, const ChosenDevices& devices) {
+  RunStats stats;
+  stats.device = DeviceText(devices.pointers());
+  stats.output_dir = plan.output_dir;
+  stats.totals.tensors_total = stats.totals.tensors_done = stats.totals.tensors_resumed = Totals(plan).n_tensors;
+  stats.peak_memory_bytes = PeakResidentBytes();
+  return stats;
+}
+
 RunStats RunInto(MergeOutput* output, const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   output->Begin();
   if (!NeedsModelTrims(plan, output->done())) return RunFilled(plan, options, std::move(devices), output);
@@ -177,6 +187,7 @@ RunStats RunMerge(const Plan& plan, const RunOptions& options) {
 RunStats RunMergeOn(const Plan& plan, const RunOptions& options, ChosenDevices devices) {
   CheckSpace(plan);
   MergeOutput output(plan, options);
+  if (output.is_complete()) return StatsOfComplete(plan, devices);
   try {
     return RunInto(&output, plan, options, std::move(devices));
   } catch (const Error& error) {

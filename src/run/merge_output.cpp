@@ -5,9 +5,10 @@
 // So whatever is lost, what the journal says is true; bytes are hashed all the same before they are used.
 #include "src/run/merge_output.h"
 
-#include "src/base/system_calls.h"
+#include "src/io/output_target.h"
 #include "src/run/device.h"
 #include "src/run/finished.h"
+#include "src/run/input_files.h"
 #include "src/run/output_check.h"
 #include "src/run/plan_identity.h"
 #include "src/run/report.h"
@@ -34,12 +35,12 @@ constexpr std::string_view kLastFile = "config.json";
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Of a data or recipe error the next run would die as well. What a device that computes wrongly has finished is not
-// used either.
+// Of a data or recipe error the next run would die as well, but files that cannot be read now may be back then, and are
+// known again by their size and time. What a device that computes wrongly has finished is not used either.
 bool MayGoOnAfter(ErrorCode code) {
   const int status = Info(code).exit_status;
-  return (status == 1 || status == 8 || status == 10 || status >= 128 || code == ErrorCode::kInIo) &&
-         code != ErrorCode::kSelfcheck;
+  const bool is_unread = code == ErrorCode::kInIo || code == ErrorCode::kInMissing || code == ErrorCode::kInTruncated;
+  return (status == 1 || status == 8 || status == 10 || status >= 128 || is_unread) && code != ErrorCode::kSelfcheck;
 }
 
 }  // namespace
@@ -49,7 +50,10 @@ MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
       options_(options),
       header_(IdentifyPlan(plan)),
       out_(plan.output_dir, options.overwrite, options.sync,
-           options.resume == Resume::kNever ? Leftover::kDiscard : Leftover::kKeep),
+           options.resume == Resume::kNever   ? Leftover::kDiscard
+           : options.resume == Resume::kTrust ? Leftover::kTakeOver
+                                              : Leftover::kKeep,
+           JournalLine(header_)),
       done_(plan.items.size()),
       results_(plan.items.size()),
       batch_bytes_(options.max_batch_bytes == 0 ? kFirstBatchBytes : options.max_batch_bytes),
@@ -57,6 +61,7 @@ MergeOutput::MergeOutput(const Plan& plan, const RunOptions& options)
       flushed_at_(begun_at_) {}
 
 void MergeOutput::Begin() {
+  AllowManyFiles();
   for (const PlanShard& shard : plan_.shards) shard_is_there_.push_back(out_.has_journal() && HasShard(shard));
   if (out_.has_journal()) GoOn();
   // From here on the journal says nothing of what is thrown away or written again.
@@ -73,10 +78,7 @@ void MergeOutput::Begin() {
 }
 
 bool MergeOutput::HasShard(const PlanShard& shard) const {
-  struct stat status {};
-  const std::string path = out_.staging_path() + "/" + shard.file_name;
-  return Sys().Lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-         static_cast<uint64_t>(status.st_size) == shard.size_bytes;
+  return SizeOfFile(out_.staging_path() + "/" + shard.file_name) == shard.size_bytes;
 }
 
 void MergeOutput::GoOn() {
@@ -90,7 +92,7 @@ void MergeOutput::GoOn() {
 }
 
 std::optional<Diagnostic> MergeOutput::Warning() const {
-  if (n_damaged_ == 0) return std::nullopt;
+  if (n_damaged_ == 0) return out_.warning();
   return Diagnostic{.code = ErrorCode::kOutVerify,
                     .message = fmt::format("{} of the interrupted run had changed on the disk and {} made again",
                                            n_damaged_ == 1 ? "1 tensor" : fmt::format("{} tensors", n_damaged_),
@@ -109,6 +111,7 @@ void MergeOutput::CreateShards() {
     shards_.push_back(shard_is_there_[s] ? out_.ReopenSized(shard.file_name, shard.size_bytes, to_write[s])
                                          : out_.CreateSized(shard.file_name, shard.size_bytes));
     out_.WriteAt(shards_.back(), 0, shard.header.data(), shard.header.size());
+    out_.CloseSized(shards_.back());
   }
   out_.SyncStaging();
 }
@@ -122,7 +125,13 @@ std::string MergeOutput::JournalText() const {
 
 uint64_t MergeOutput::CountRecorded() const {
   std::vector<bool> is_there;
-  for (const PlanShard& shard : plan_.shards) is_there.push_back(HasShard(shard));
+  for (const PlanShard& shard : plan_.shards) {
+    try {
+      is_there.push_back(HasShard(shard));
+    } catch (const Error&) {  // the next run may be able to look at it
+      is_there.push_back(true);
+    }
+  }
   uint64_t n = 0;
   for (uint64_t i = 0; i < recorded_.size(); ++i)
     n += recorded_[i] && !plan_.items[i].stage && is_there[plan_.items[i].shard] ? 1u : 0u;
@@ -149,8 +158,14 @@ bool MergeOutput::IsDue() const {
 
 void MergeOutput::Flush() {
   const Clock::time_point start = Clock::now();
-  is_broken_ = true;  // until it has worked
-  out_.SyncSized();
+  std::exception_ptr failed;
+  try {
+    out_.SyncSized();
+  } catch (...) {  // the files that are not lost are durable
+    failed = std::current_exception();
+  }
+  DropLost();
+  is_broken_ = true;  // until it has worked: after half a line nothing can be appended
   if (!pending_.empty()) out_.AppendJournal(pending_);
   is_broken_ = false;
   for (const uint64_t item : pending_items_) recorded_[item] = true;
@@ -164,6 +179,16 @@ void MergeOutput::Flush() {
     batch_bytes_ = static_cast<uint64_t>(
         std::clamp(bytes_a_second, static_cast<double>(kLeastBatchBytes), static_cast<double>(kMostBatchBytes)));
   dirty_bytes_ = 0;
+  if (failed) std::rethrow_exception(failed);
+}
+
+void MergeOutput::DropLost() {
+  const size_t n_lost = std::erase_if(pending_items_, [&](uint64_t item) {
+    return !plan_.items[item].stage && out_.IsLost(shards_[plan_.items[item].shard]);
+  });
+  if (n_lost == 0) return;
+  pending_.clear();
+  for (const uint64_t item : pending_items_) pending_ += RecordLine(plan_, item, results_[item]);
 }
 
 void MergeOutput::Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const {
@@ -193,7 +218,7 @@ void MergeOutput::Finish(const Progress& totals) {
   verify_seconds_ = Since(start);
   try {
     out_.Publish();
-  } catch (const Error&) {
+  } catch (...) {
     if (!out_.is_published()) KeepComplete();
     throw;
   }
@@ -207,7 +232,7 @@ void MergeOutput::KeepComplete() {
   recorded_ = done_;
   try {
     out_.WriteJournal(JournalText());
-  } catch (const std::exception&) {  // the error that ended the run is the one to tell
+  } catch (...) {  // the error that ended the run is the one to tell
   }
 }
 
@@ -216,9 +241,13 @@ bool MergeOutput::KeepForResume() {
   if (!has_begun_ || is_kept_) return has_begun_ || out_.has_journal();
   try {
     if (!is_broken_) Flush();
-  } catch (const std::exception&) {  // what was durable before still is
+  } catch (...) {  // what was durable before still is
   }
-  const bool keeps = CountRecorded() > 0;
+  bool keeps = true;
+  try {
+    keeps = CountRecorded() > 0;
+  } catch (...) {  // nothing is thrown away because there is no memory to count it
+  }
   out_.KeepStaging(keeps);
   return keeps;
 }
@@ -231,10 +260,13 @@ Error MergeOutput::After(const Error& error) {
   const uint64_t n_finished = is_kept_ ? Totals(plan_).n_tensors : CountRecorded();
   std::string& help = diagnostics.front().help;
   if (!help.empty()) help += "; ";
-  help += is_kept && has_begun_ ? fmt::format("resumable: run the same command again; {} of {} tensors are finished",
-                                              n_finished, Totals(plan_).n_tensors)
-          : is_kept             ? "resumable: run the same command again"
-                                : "run the same command again; no tensor was finished yet";
+  // Where no lock tells whether this run still works, the next one has to be told.
+  const std::string resumable =
+      fmt::format("resumable: run the same command again{}", out_.is_locked() ? "" : " with --resume=trust");
+  help += is_kept && has_begun_
+              ? fmt::format("{}; {} of {} tensors are finished", resumable, n_finished, Totals(plan_).n_tensors)
+          : is_kept ? resumable
+                    : "run the same command again; no tensor was finished yet";
   return Error(std::move(diagnostics));
 }
 

@@ -26,6 +26,8 @@ class MergeOutput {
   // Takes the lock and makes the staging directory, or takes over an interrupted run's. Throws Error(OUT-*).
   MergeOutput(const Plan& plan, const RunOptions& options);
 
+  // The output is in place: an earlier run had finished all but its publishing. Nothing is left to do.
+  bool is_complete() const { return out_.is_published(); }
   // Finds out what the interrupted run finished, writes the new journal and makes the shards that are missing.
   // Throws Error(RES-MISMATCH) when it was another merge, Error(OUT-*, IN-*, CANCELLED).
   void Begin();
@@ -48,7 +50,7 @@ class MergeOutput {
   const std::vector<ItemResult>& results() const { return results_; }
   double sync_seconds() const { return sync_seconds_; }
   double verify_seconds() const { return verify_seconds_; }
-  // That the interrupted run's work was damaged.
+  // That the interrupted run's work was damaged, or could not be used.
   std::optional<Diagnostic> Warning() const;
 
  private:
@@ -58,6 +60,8 @@ class MergeOutput {
   std::string JournalText() const;
   bool IsDue() const;
   void Flush();
+  // Of what is pending: items in files that could not be made durable.
+  void DropLost();
   bool KeepForResume();
   void KeepComplete();
   // The output's items that a further run finds finished.
@@ -83,7 +87,7 @@ class MergeOutput {
   uint64_t batch_bytes_;                 // after so many bytes a flush is due
   const std::chrono::steady_clock::time_point begun_at_;
   std::chrono::steady_clock::time_point flushed_at_;
-  bool is_broken_ = false;  // a flush failed
+  bool is_broken_ = false;  // the journal could not be appended to
   bool is_kept_ = false;    // publishing failed, and the journal is there again
 };
 

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import unittest
 
-from support import BINARY, CliTest, f32
+from support import BINARY, CliTest, digests, f32
 
 FAILING = pathlib.Path(BINARY).parent / "tests/cli/libfailing_libc.so"
 CGROUP = pathlib.Path("/sys/fs/cgroup")
@@ -99,6 +99,7 @@ class Memory(CliTest):
         words = ["recipe.yaml", "out", "--device", "cpu", "--threads", "2"]
         preload = {"LD_PRELOAD": str(FAILING)}
         self.expect(self.run_limited(words, None, **preload, GM_COUNT_ALLOCATIONS="count"), 0)
+        expected = digests(self.folder / "out")
         subprocess.run(["rm", "-r", self.folder / "out"], check=True)
         count = int((self.folder / "count").read_text())
         self.assertGreater(count, 500)
@@ -112,6 +113,8 @@ class Memory(CliTest):
                     failed += 1
                     self.assertIn("RES-MEM", result.stderr)
                     self.expect_nothing_published()
+                    self.expect(self.run_limited(words, None), 0)
+                self.assertEqual(digests(self.folder / "out"), expected)
             subprocess.run(f"rm -rf {self.folder}/out {self.folder}/.out*", shell=True, check=True)
             self.assertEqual(self.names(), before)
         # What goes on without memory, such as a sort that asks for a buffer, is rare.

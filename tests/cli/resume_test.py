@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
 """Runs that are stopped or killed, and the same command again."""
+import fcntl
 import os
+import resource
 import signal
 import struct
 import subprocess
 import time
 import unittest
 
-from support import BINARY, CliTest, digests
+from support import BINARY, CliTest, digests, f32
 
 N_TENSORS = 8
 N_ELEMS = 128 * 1024
@@ -98,6 +100,35 @@ class Resume(CliTest):
         self.expect(self.run_program(*self.words, "--out", "out"), 9, "RES-MISMATCH", "`recipe` differs", "--restart")
         self.expect(self.run_program("--config", "recipe.yaml", "--out", "out", "--restart", "--verify", "header"), 0)
         self.assertNotEqual(digests(self.folder / "out"), self.expected)
+
+
+class Limits(CliTest):
+    def test_more_shards_than_descriptors(self):
+        for value, name in enumerate("ab"):
+            self.write_model(name, {f"model.layers.{i}.w": ("F32", [64], f32(*[value + i] * 64)) for i in range(60)},
+                             num_hidden_layers=60)
+        self.write("recipe.yaml", "merge_method: linear\nshard_size: 600\nmodels: [{model: a}, {model: b}]\n"
+                                  "parameters: {weight: 1}\n")
+        result = self.run_program("recipe.yaml", "out", "--device", "cpu", "--threads", "1", preexec_fn=lambda:
+                                  resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+        self.expect(result, 0)
+        self.assertGreaterEqual(len(list((self.folder / "out").glob("*.safetensors"))), 30)
+
+    def test_a_full_pipe_does_not_keep_a_stopped_run(self):
+        for name in "ab":
+            self.write_model(name, {"x.w": ("F32", [4], f32(1, 2, 3, 4))})
+        self.write("recipe.yaml", "merge_method: linear\nmodels: [{model: a}, {model: b}]\nparameters: {weight: 1}\n")
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(writing, b"x" * 4096)
+        process = subprocess.Popen([BINARY, "recipe.yaml", "out"], cwd=self.folder, stderr=writing,
+                                   stdout=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        time.sleep(2)  # it has begun, and waits for room in the pipe
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(timeout=8), 143)
 
 
 class Flags(CliTest):

@@ -3,6 +3,7 @@
 //
 // Every call of a merge fails once, with every error that a disk gives: the run goes on where it may, or ends with an
 // error of the right kind and the old output in place; and running the same command again gives the same bytes.
+#include "src/io/journal.h"
 #include "tests/faults/disk_fixture.h"
 
 #include <fmt/format.h>
@@ -74,6 +75,7 @@ class FailingCalls : public DiskFixture, public ::testing::WithParamInterface<Sc
       if (!half.empty()) return "after a power cut " + half;
     }
     if (!diagnostic) return IsGood(*disk);
+    if (!scene.exchanges && !fault.repeats && Output(*disk, scene).empty()) return "the old output is not put back";
     ++*n_errors;
     const std::string text = fmt::format("{}: {}", Info(diagnostic->code).code, diagnostic->message);
     const int exit = Info(diagnostic->code).exit_status;
@@ -85,11 +87,30 @@ class FailingCalls : public DiskFixture, public ::testing::WithParamInterface<Sc
     if (!is_right) return fmt::format("exit status {}: {}", exit, text);
     // The program has ended; what the kernel keeps in memory may be more than what the disk has.
     auto again = Copy(*disk, scene);
-    const std::optional<Diagnostic> second = Run(plan, Options(scene), again.get());
+    uint64_t n_resumed = 0;
+    const std::optional<Diagnostic> second = Run(plan, Options(scene), again.get(), &n_resumed);
     const bool was_there = second && second->code == ErrorCode::kOutExists && !scene.overwrites;
     if (second && !was_there) return fmt::format("{}, and running again: {}", text, second->message);
+    const uint64_t n_recorded = CountRecorded(*disk, calls[call - 1]);
+    if (!second && !fault.repeats && n_resumed < n_recorded)
+      return fmt::format("{}, and {} of {} finished tensors were kept", text, n_resumed, n_recorded);
     const std::string wrong = was_there && Output(*again, scene) == expected ? "" : IsGood(*again);
     return wrong.empty() ? "" : fmt::format("{}, and running again: {}", text, wrong);
+  }
+
+  // Tensors that the journal had when the fault came, and that it has not damaged.
+  uint64_t CountRecorded(const SimulatedDisk& disk, const DiskCall& call) const {
+    const auto before = disk.AtFirstFault()->AfterPowerCut(Unsynced::kDropAll, 0);
+    const Files files = before->Files("/proc/disk");
+    const auto journal =
+        files.find((scene.is_in_place ? ".gpumerge-tmp/" : ".out.gpumerge-tmp/") + std::string(kJournalFile));
+    if (journal == files.end()) return 0;
+    const bool may_lose = call.name == "Fdatasync" || call.name == "Close";
+    uint64_t n = 0;
+    const std::optional<Journal> parsed = ParseJournal(journal->second);
+    if (!parsed) return 0;
+    for (const JournalRecord& record : parsed->records) n += may_lose && call.path.ends_with(record.shard) ? 0u : 1u;
+    return n;
   }
 
   // What a run has left that reported no error.

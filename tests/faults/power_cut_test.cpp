@@ -39,7 +39,7 @@ class PowerCut : public DiskFixture, public ::testing::WithParamInterface<Scene>
   // Runs the same command again and looks at what there is then, also after another power cut. A journal can be
   // trusted: what it says is done was durable before it said so.
   std::string WrongAfterRunningAgain(std::unique_ptr<SimulatedDisk> disk, bool trusts) {
-    if (!scene.exchanges) disk->SetNoExchange();
+    MakeAs(scene, disk.get());
     RunOptions options = Options(scene);
     if (trusts) {
       options.resume = Resume::kTrust;

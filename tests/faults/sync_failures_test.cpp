@@ -35,10 +35,24 @@ TEST(SyncFailures, FileIsRemovedAndTheSyncNotTriedAgain) {
     EXPECT_EQ(refused.code, ErrorCode::kOutFsync);
     EXPECT_EQ(Info(refused.code).exit_status, 8);
     EXPECT_EQ(refused.where, "/disk/shard");
+    EXPECT_TRUE(files.IsLost(shard));
+    EXPECT_FALSE(files.IsLost(other));
+    files.SyncAll();
     EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/shard"), 1u);
+    EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/other"), 1u);
     EXPECT_FALSE(disk.Files("/disk").contains("shard"));
     EXPECT_TRUE(disk.Files("/disk").contains("other"));
   }
+}
+
+TEST(SyncFailures, TheOtherFilesAreSyncedAllTheSame) {
+  SimulatedDisk disk("/disk");
+  disk.Inject({.at = {.name = "Fdatasync", .path = "/disk/first", .nth = 1}, .error_number = EIO});
+  const ReplacedSystemCalls replaced(disk);
+  SizedFiles files(Sync::kFull);
+  for (const char* path : {"/disk/first", "/disk/second"}) files.WriteAt(files.Create(path, 4), 0, "ab", 2);
+  EXPECT_EQ(RefusalOf([&] { files.SyncAll(); }).where, "/disk/first");
+  EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/second"), 1u);
 }
 
 TEST(SyncFailures, FileThatCannotBeClosedIsRemoved) {
@@ -56,34 +70,56 @@ TEST(SyncFailures, FileThatCannotBeClosedIsRemoved) {
 using SyncFailuresOfARun = DiskFixture;
 
 TEST_F(SyncFailuresOfARun, OtherShardsStayFinished) {
-  const Scene scene = AllScenes().front();
+  // With one flush for each tensor, and with none before a shard is complete: then all is pending.
+  for (const uint64_t batch_bytes : {uint64_t{1}, uint64_t{1} << 30}) {
+    RunOptions options = Options(AllScenes().front());
+    options.max_batch_bytes = batch_bytes;
+    const Scene scene = AllScenes().front();
+    const auto disk = StartDisk(scene, scratch.path());
+    const auto plan = [&] {
+      const ReplacedSystemCalls replaced(*disk);
+      return MakePlan(scene, scratch.path());
+    }();
+    // The last sync of a shard: the other one is complete by then.
+    const auto good = Copy(*disk, scene);
+    ASSERT_FALSE(Run(plan, options, good.get()).has_value());
+    DiskCall last;
+    for (const DiskCall& call : good->calls())
+      if (call.name == "Fdatasync" && call.path.find("/model-0000") != std::string::npos) last = call;
+    const uint32_t broken = last.path.ends_with(plan.shards.at(0).file_name) ? 0 : 1;
+    disk->Inject({.at = last, .error_number = EIO});
+    const std::optional<Diagnostic> failed = Run(plan, options, disk.get());
+    ASSERT_TRUE(failed.has_value());
+    EXPECT_EQ(failed->code, ErrorCode::kOutFsync);
+    EXPECT_THAT(failed->help, HasSubstr("resumable"));
+    EXPECT_FALSE(disk->Files("/proc/disk/.out.gpumerge-tmp").contains(plan.shards.at(broken).file_name));
+    uint64_t n_others = 0;
+    for (const PlanItem& item : plan.items) n_others += item.shard != broken ? 1u : 0u;
+    ASSERT_GT(n_others, 0u);
+    RunStats stats;
+    {
+      const ReplacedSystemCalls replaced(*disk);
+      stats = RunMerge(plan, options);
+    }
+    EXPECT_EQ(stats.totals.tensors_resumed, n_others);
+  }
+}
+
+// The program still sees what the disk has lost.
+TEST_F(SyncFailuresOfARun, WhatWasPendingIsNotRecordedWhenItsShardCannotEvenBeRemoved) {
+  const Scene scene{.name = "one batch", .batch_bytes = 1 << 30};
   const auto disk = StartDisk(scene, scratch.path());
   const auto plan = [&] {
     const ReplacedSystemCalls replaced(*disk);
     return MakePlan(scene, scratch.path());
   }();
-  // The last sync of a shard: the other one is complete by then.
-  const auto good = Copy(*disk, scene);
-  ASSERT_FALSE(Run(plan, Options(scene), good.get()).has_value());
-  DiskCall last;
-  for (const DiskCall& call : good->calls())
-    if (call.name == "Fdatasync" && call.path.find("/model-0000") != std::string::npos) last = call;
-  const uint32_t broken = last.path.ends_with(plan.shards.at(0).file_name) ? 0 : 1;
-  disk->Inject({.at = last, .error_number = EIO});
-  const std::optional<Diagnostic> failed = Run(plan, Options(scene), disk.get());
-  ASSERT_TRUE(failed.has_value());
-  EXPECT_EQ(failed->code, ErrorCode::kOutFsync);
-  EXPECT_THAT(failed->help, HasSubstr("resumable"));
-  EXPECT_FALSE(disk->Files("/disk/.out.gpumerge-tmp").contains(plan.shards.at(broken).file_name));
-  uint64_t n_others = 0;
-  for (const PlanItem& item : plan.items) n_others += item.shard != broken ? 1u : 0u;
-  ASSERT_GT(n_others, 0u);
-  RunStats stats;
-  {
-    const ReplacedSystemCalls replaced(*disk);
-    stats = RunMerge(plan, Options(scene));
-  }
-  EXPECT_EQ(stats.totals.tensors_resumed, n_others);
+  const std::string shard = "/proc/disk/.out.gpumerge-tmp/" + plan.shards.at(1).file_name;
+  disk->Inject({.at = {.name = "Fdatasync", .path = shard, .nth = 1}, .error_number = EIO});
+  disk->Inject({.at = {.name = "Unlink", .path = shard, .nth = 1}, .error_number = EIO});
+  ASSERT_TRUE(Run(plan, Options(scene), disk.get()).has_value());
+  const std::string journal = disk->Files("/proc/disk").at(".out.gpumerge-tmp/journal.gpj");
+  EXPECT_THAT(journal, HasSubstr(plan.shards.at(0).file_name));
+  EXPECT_THAT(journal, ::testing::Not(HasSubstr(plan.shards.at(1).file_name)));
 }
 
 }  // namespace

@@ -44,6 +44,11 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::AfterKill() const {
   return after;
 }
 
+std::unique_ptr<SimulatedDisk> SimulatedDisk::AtFirstFault() const {
+  const std::lock_guard guard(mutex_);
+  return std::unique_ptr<SimulatedDisk>(at_first_fault_ ? new SimulatedDisk(path_, *at_first_fault_) : nullptr);
+}
+
 void SimulatedDisk::SyncEverything() {
   const std::lock_guard guard(mutex_);
   tree_.SyncEverything();
@@ -89,6 +94,8 @@ void SimulatedDisk::SetSize(uint64_t size_bytes) {
 
 void SimulatedDisk::SetNoFallocate() { has_fallocate_ = false; }
 void SimulatedDisk::SetNoExchange() { has_exchange_ = false; }
+void SimulatedDisk::SetNoDirectoryRename() { has_directory_rename_ = false; }
+void SimulatedDisk::SetOwner(uid_t owner) { owner_ = owner; }
 void SimulatedDisk::SetHook(std::function<void(uint64_t)> hook) { hook_ = std::move(hook); }
 
 std::vector<DiskCall> SimulatedDisk::calls() const {
@@ -124,6 +131,7 @@ SimulatedDisk::Began SimulatedDisk::Begin(std::string_view name, const std::stri
   if (is_stopped_) return {std::move(lock), DiskFault{.call = call, .error_number = EIO}, true};
   for (const DiskFault& fault : faults_) {
     const bool is_due = fault.call == call || fault.at.IsSame(this_call);
+    if (is_due && !at_first_fault_) at_first_fault_ = tree_;
     if (is_due && fault.repeats) failing_.insert(this_call.name);
     if (is_due || (fault.repeats && failing_.contains(this_call.name))) return {std::move(lock), fault, false};
   }

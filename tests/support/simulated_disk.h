@@ -18,6 +18,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <vector>
 
 namespace gpumerge::test {
@@ -48,6 +49,8 @@ class SimulatedDisk final : public SystemCalls {
   // The disk after the power was cut now, or after the program was killed now: another disk, with no file open.
   std::unique_ptr<SimulatedDisk> AfterPowerCut(Unsynced unsynced, uint64_t seed) const;
   std::unique_ptr<SimulatedDisk> AfterKill() const;
+  // The disk as it was when the first of the injected faults came; null when none has.
+  std::unique_ptr<SimulatedDisk> AtFirstFault() const;
   // All that is there is durable.
   void SyncEverything();
   // From call number `call` on nothing changes any more and every call fails: the program can only give up.
@@ -62,6 +65,10 @@ class SimulatedDisk final : public SystemCalls {
   // As file systems without reserved space, or without exchanged names.
   void SetNoFallocate();
   void SetNoExchange();
+  // Directories keep their names: EXDEV, as for those of a lower layer of overlayfs.
+  void SetNoDirectoryRename();
+  // Of all that is there; at first this process's.
+  void SetOwner(uid_t owner);
   // Called before each call, without locks held; may not make calls on this disk.
   void SetHook(std::function<void(uint64_t call)> hook);
 
@@ -151,13 +158,15 @@ class SimulatedDisk final : public SystemCalls {
     bool is_due = false;
   };
   std::optional<Flipped> flipped_;
+  std::optional<SimulatedTree> at_first_fault_;
   std::set<std::string> failing_;                                   // names of calls that fail from now on
   std::map<std::pair<std::string, std::string>, uint64_t> counts_;  // of calls by name and path
   uint64_t n_changes_ = 0;
   uint64_t stop_at_ = UINT64_MAX, stop_at_change_ = UINT64_MAX;
   bool is_stopped_ = false;
   uint64_t size_bytes_ = uint64_t{1} << 40;
-  bool has_fallocate_ = true, has_exchange_ = true;
+  bool has_fallocate_ = true, has_exchange_ = true, has_directory_rename_ = true;
+  uid_t owner_ = ::geteuid();
   std::function<void(uint64_t)> hook_;
 };
 

@@ -103,6 +103,7 @@ void SimulatedDisk::FillStatus(uint64_t node, struct stat* status) const {
   status->st_dev = kDevice;
   status->st_ino = node;
   status->st_mode = found.is_directory ? S_IFDIR | 0755 : S_IFREG | 0644;
+  status->st_uid = owner_;
   status->st_nlink = found.is_directory ? 2 : found.n_names;
   status->st_size = static_cast<off_t>(found.cached.size());
   status->st_blksize = 4096;
@@ -260,6 +261,7 @@ int SimulatedDisk::Rename(const char* from, const char* to, unsigned flags) {
   if (const int error_number = Walk(to, &target)) return Fail(error_number);
   if (const int error_number = CheckRename(source, target, flags)) return Fail(error_number);
   if (source.node == target.node) return 0;
+  if (!has_directory_rename_ && tree_.at(source.node).is_directory) return Fail(EXDEV);
   const uint64_t left = flags == RENAME_EXCHANGE ? target.node : 0;
   tree_.ChangeNames({{source.chain.back(), source.name, source.node, left},
                      {target.chain.back(), target.name, target.node, source.node}});
