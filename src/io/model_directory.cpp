@@ -72,7 +72,7 @@ void AddSideFile(const std::string& directory, const std::string& root, const st
 
 }  // namespace
 
-ModelDirectory ListModelDirectory(const std::string& directory, const std::string& containment_root) {
+ModelDirectory ListModelDirectory(const std::string& directory, const std::string& link_root) {
   ModelDirectory listing;
   for (const std::string& name : NamesIn(directory)) {
     const std::string lower = LowerCase(name);
@@ -85,7 +85,7 @@ ModelDirectory ListModelDirectory(const std::string& directory, const std::strin
     else if (EndsWithAny(lower, kPickleEndings))
       listing.pickles.push_back(name);
     else if (!name.starts_with('.') && name != "config.json" && !EndsWithAny(lower, kForeignEndings))
-      AddSideFile(directory, containment_root, name, &listing);
+      AddSideFile(directory, link_root, name, &listing);
   }
   return listing;
 }

@@ -23,7 +23,7 @@ struct ModelDirectory {
   std::vector<Diagnostic> warnings;        // side files that cannot be copied
 };
 
-// containment_root: see ModelLocation. Throws Error(IN-EIO).
-ModelDirectory ListModelDirectory(const std::string& directory, const std::string& containment_root);
+// link_root: see ModelLocation::LinkRoot. Throws Error(IN-EIO).
+ModelDirectory ListModelDirectory(const std::string& directory, const std::string& link_root);
 
 }  // namespace gpumerge

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,15 +43,18 @@ struct ModelLocation {
   std::string weights_path;  // absolute; "" = look in the directory. Set when the reference names a file
   std::string name;          // last path component, or org/name
   bool is_hub = false;
-  // Absolute, links resolved; links may not leave it ("/": they may go anywhere). The directory, or in the hub cache
-  // the repository, whose blobs the links lead to.
+  // Absolute, links resolved. The directory, or in the hub cache the repository, whose blobs the links lead to.
   std::string containment_root;
+  bool follow_symlinks = false;  // links may leave containment_root
+  // What links may not leave; "/": they may go anywhere.
+  std::string LinkRoot() const { return follow_symlinks ? "/" : containment_root; }
   bool ignore_unlisted = false;  // tensors that the index does not list are left out, with a warning
   std::string how;  // how the reference was resolved, one line for the plan
 };
 
 struct ModelFiles {
   ModelLocation location;
+  std::string index_path;  // of the index that was read; "": none was
   std::vector<WeightFile> files;
   std::vector<ModelTensor> tensors;        // sorted by name, names unique
   std::optional<std::string> config_json;  // contents; nullopt: there is none
@@ -61,6 +65,8 @@ struct ModelFiles {
   std::map<std::string, std::string, std::less<>> side_paths, side_texts;
   std::vector<Diagnostic> warnings;
   std::string SidePath(std::string_view file_name) const;
+  // The directories outside of containment_root, links resolved, in which files of the model really lie.
+  std::set<std::string> LinkedPlaces() const;
   // The contents of a side file. Throws Error(IN-EIO).
   std::string ReadSide(std::string_view file_name, uint64_t max_bytes) const;
   const ModelTensor* Find(std::string_view tensor_name) const;  // nullptr: no such tensor

@@ -47,7 +47,7 @@ void OpenFiles(const SafetensorsIndex& index, ModelFiles* model) {
   for (const std::string& shard : index.shards) {
     const std::string path = model->location.directory + "/" + shard;
     try {
-      const UniqueFd fd = OpenContained(model->location.containment_root, path);
+      const UniqueFd fd = OpenContained(model->location.LinkRoot(), path);
       if (fd)
         AppendWeights(ReadWeightHeader(fd, path), model);
       else
@@ -182,6 +182,7 @@ void WarnOfTotalSize(const SafetensorsIndex& index, const std::string& index_pat
 
 void OpenShards(const std::string& index_json, const std::string& index_path, ModelFiles* model) {
   const SafetensorsIndex index = ParseSafetensorsIndex(index_json, index_path);
+  model->index_path = index_path;
   model->tensors.reserve(index.entries.size());
   OpenFiles(index, model);
   // By name; a tensor that is there twice stays in the order of the shards.

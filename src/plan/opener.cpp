@@ -55,7 +55,7 @@ std::optional<uint32_t> Opener::OpenNew(const ModelRef& reference, const std::st
       return Add({text, "document " + text, stage.number, stage.files, ConfigOf(stage.files, text), {}});
     }
     ModelLocation location = LocateModel(reference, options_.hub_cache, Where(config_, reference.at));
-    if (options_.follow_symlinks && !location.is_hub) location.containment_root = "/";
+    location.follow_symlinks = options_.follow_symlinks && !location.is_hub;
     location.ignore_unlisted = options_.ignore_unlisted;
     const std::string identity = IdentityOf(location);
     const auto known = by_identity_.find(identity);

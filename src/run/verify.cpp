@@ -39,7 +39,7 @@ Diagnostic NotAsReported(std::string message, std::string where) {
 
 std::optional<MergeReport> ReadReport(const ModelLocation& location) {
   const std::string path = location.directory + "/" + kMergeReportFile;
-  const UniqueFd fd = OpenContained(location.containment_root, path);
+  const UniqueFd fd = OpenContained(location.LinkRoot(), path);
   if (!fd) return std::nullopt;
   return ParseMergeReport(ReadSmallFile(fd.get(), path, kMaxReportBytes), path);
 }
@@ -108,7 +108,7 @@ class Comparison {
 void CheckFiles(const MergeReport& report, const ModelLocation& location, std::vector<Diagnostic>* errors) {
   for (const ReportFile& file : report.files) {
     const std::string path = location.directory + "/" + file.name;
-    const UniqueFd fd = OpenContained(location.containment_root, path);
+    const UniqueFd fd = OpenContained(location.LinkRoot(), path);
     if (!fd) {
       errors->push_back(NotAsReported(fmt::format("the file {} of the report is not there", Quote(file.name)), path));
     } else if (const std::string found = HashFile(fd.get(), path); found != file.hash) {
@@ -121,7 +121,7 @@ void CheckFiles(const MergeReport& report, const ModelLocation& location, std::v
 
 // What another export left in the directory can be loaded instead of the merge.
 void FindStrangers(const ModelFiles& model, std::vector<Diagnostic>* warnings) {
-  const ModelDirectory listing = ListModelDirectory(model.location.directory, model.location.containment_root);
+  const ModelDirectory listing = ListModelDirectory(model.location.directory, model.location.LinkRoot());
   std::vector<std::string> strangers = listing.pickles;
   for (const std::string& name : listing.other_weights) {
     const bool is_own = std::any_of(model.files.begin(), model.files.end(), [&](const WeightFile& file) {

@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from support import BINARY, CliTest, MODELS, f32, write_safetensors
+from support import BINARY, CliTest, MODELS, digests, f32, write_safetensors
 
 
 class Errors(CliTest):
@@ -74,6 +74,31 @@ class Errors(CliTest):
         self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "a/merged"))
         self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "b", "--overwrite"))
         self.assertEqual(sorted(os.listdir(self.folder / "a")), ["config.json", "model.safetensors"])
+
+    def test_output_where_the_links_of_an_input_lead(self):
+        self.expect(self.run_program("recipe.yaml", "prev"), 0)
+        (self.folder / "lnk").mkdir()
+        (self.folder / "lnk/m.safetensors").symlink_to("../prev/model.safetensors")
+        before = digests(self.folder / "prev")
+        self.write_linear(models=("lnk/m.safetensors",))
+        for out in ("prev", "."):
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", out, "--overwrite"))
+        (self.folder / "lnk/m.safetensors").rename(self.folder / "lnk/model.safetensors")
+        (self.folder / "b/tokenizer.json").symlink_to("../prev/README.md")
+        for model in ("lnk", "b"):
+            self.write_linear(models=(model,))
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "prev", "--overwrite", "--follow-symlinks"))
+        self.assertEqual(digests(self.folder / "prev"), before)
+
+    def test_output_inside_the_repository_of_a_hub_model(self):
+        repository = self.folder / "hub/models--org--name"
+        snapshot = self.write_model(f"hub/models--org--name/snapshots/{'a' * 40}", {"x.weight": ("F32", [1], f32(1))})
+        (repository / "blobs").mkdir()
+        (snapshot / "model.safetensors").rename(repository / "blobs/1")
+        (snapshot / "model.safetensors").symlink_to("../../blobs/1")
+        self.write_linear(models=(snapshot,))
+        for words in ((), ("--follow-symlinks",)):
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", repository / "blobs/out", *words))
 
     def test_output_exists(self):
         self.write("out/precious.txt", "mine")
