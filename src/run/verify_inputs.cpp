@@ -83,10 +83,19 @@ class Verification {
 
   VerifiedInputs Run() {
     std::vector<std::thread> threads;
-    const size_t n_threads = std::min<size_t>(ReaderThreads(options_), candidates_.size());
-    n_running_ = n_threads;
-    for (size_t i = 0; i < n_threads; ++i) threads.emplace_back([this] { Work(); });
-    const bool was_stopped = !Watch();
+    bool was_stopped = false;
+    try {
+      const size_t n_threads = std::min<size_t>(ReaderThreads(options_), candidates_.size());
+      for (size_t i = 0; i < n_threads; ++i) {
+        ++n_running_;
+        threads.emplace_back([this] { Work(); });
+      }
+      was_stopped = !Watch();
+    } catch (...) {  // a thread that cannot be started stops those that were
+      stop_ = true;
+      for (std::thread& thread : threads) thread.join();
+      throw;
+    }
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
     if (was_stopped) throw Error({.code = ErrorCode::kCancelled, .message = "stopped while the inputs were verified"});

@@ -62,6 +62,24 @@ class Memory(CliTest):
             break
         self.assertIn(10, statuses)
 
+    def test_threads_that_cannot_start_while_inputs_are_verified(self):
+        models = [f"m{i}" for i in range(16)]
+        for name in models:
+            self.write_big(name, MIB)
+        (self.folder / "SUMS").write_text(subprocess.run(["sha256sum", *(f"{name}/model.safetensors" for name in models)],
+                                                         cwd=self.folder, capture_output=True, text=True).stdout)
+        self.write_linear(models=models)
+        statuses = set()
+        for limit in range(60, 320, 10):
+            result = self.run_limited(["recipe.yaml", "out", "--manifest", "SUMS", "--memory", "48M", "--threads", "8"],
+                                      lambda: resource.setrlimit(resource.RLIMIT_AS, (limit * MIB, limit * MIB)))
+            self.assertIn(result.returncode, (0, 10, 127), f"{limit} MiB: {result.stderr}")
+            statuses.add(result.returncode)
+            if result.returncode == 0:
+                break
+            self.expect_nothing_published()
+        self.assertIn(10, statuses)
+
     def make_group(self, limit_bytes):
         """The cgroup.procs of a new control group with that much memory; skips where there can be none."""
         for parent, file in ((CGROUP / "memory", "memory.limit_in_bytes"), (CGROUP, "memory.max")):
