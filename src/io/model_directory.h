@@ -7,6 +7,7 @@
 
 #include "gpumerge/error.h"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,8 @@ struct ModelDirectory {
   std::vector<std::string> other_weights;  // further .safetensors files: shards, adapters, other exports
   std::vector<std::string> pickles;        // .bin, .pt, .pth, .ckpt
   std::vector<std::string> side_files;     // the rest, hidden files and config.json left out
-  std::vector<Diagnostic> warnings;        // side files that cannot be copied
+  std::map<std::string, Diagnostic> unusable;  // by name, what is no regular file and might be meant to be one
+  std::vector<Diagnostic> warnings;            // those that are no directories
 };
 
 // link_root: see ModelLocation::LinkRoot. Throws Error(IN-EIO).

@@ -160,6 +160,7 @@ void AddSurroundings(ModelFiles* model) {
   const ModelLocation& location = model->location;
   ModelDirectory listing = ListModelDirectory(location.directory, location.LinkRoot());
   model->side_files = std::move(listing.side_files);
+  model->unusable = std::move(listing.unusable);
   model->warnings.insert(model->warnings.end(), listing.warnings.begin(), listing.warnings.end());
   const std::string config_path = location.directory + "/config.json";
   const UniqueFd fd = OpenContained(location.LinkRoot(), config_path);

@@ -61,6 +61,8 @@ struct ModelFiles {
   // Names, sorted, of the other regular files in the directory, which a merge may copy: no weights, no config.json, no
   // hidden files, nothing that a link takes from elsewhere (a warning says so).
   std::vector<std::string> side_files;
+  // By name, what the directory has in place of such a file: links that lead nowhere or outside, FIFOs, directories.
+  std::map<std::string, Diagnostic> unusable;
   // Of a model that a merge has not written: where those lie that it would copy, and the contents of the others.
   std::map<std::string, std::string, std::less<>> side_paths, side_texts;
   std::vector<Diagnostic> warnings;

@@ -199,6 +199,7 @@ class DocumentPlanner {
     plan.items = MakeItems(config, inputs, groups, method, &findings);
     CheckModelTrims(plan.items, inputs, options_.stages_are_kept, &findings);
     CheckNotEmpty(inputs, groups, &findings);
+    CheckSideFiles(inputs, options_.copy_code, &findings);
     CheckVocabularies(inputs, &findings);
     std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
     const std::optional<std::string> chat_template = ChooseTemplate(config, inputs, &findings);

@@ -115,6 +115,26 @@ class Errors(CliTest):
         self.expect_refusal(5, "error[IN-SYMLINK]", "--follow-symlinks")
         self.expect(self.run_program("recipe.yaml", "out", "--follow-symlinks"), 0)
 
+    def test_side_files_that_cannot_be_copied(self):
+        def put(model, name, kind):
+            path = self.folder / model / name
+            path.mkdir() if kind == "directory" else os.mkfifo(path) if kind == "FIFO" else path.symlink_to(kind)
+            return path
+
+        self.write("settings.json", "{}")
+        for kind, status, code in (("../../gone", 4, "IN-INCOMPLETE"), ("../settings.json", 5, "IN-SYMLINK"),
+                                   ("FIFO", 5, "IN-NOTREG"), ("directory", 5, "IN-NOTREG")):
+            for model, name in (("a", "tokenizer.json"), ("a", "generation_config.json"), ("b", "tokenizer.json")):
+                path = put(model, name, kind)
+                self.expect_refusal(status, f"error[{code}]", name)
+                path.rmdir() if kind == "directory" else path.unlink()
+        put("a", "LICENSE", "../../gone")
+        put("b", "generation_config.json", "../../gone")
+        put("b", "onnx", "directory")
+        result = self.run_program("recipe.yaml", "out")
+        self.expect(result, 0, "warning[IN-INCOMPLETE]", "LICENSE", "generation_config.json")
+        self.assertNotIn("onnx", result.stderr)
+
     def test_code_is_copied_only_when_asked_for(self):
         config = json.loads((self.folder / "a/config.json").read_text())
         self.write("a/config.json", json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.X"}}))

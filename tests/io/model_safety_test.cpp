@@ -165,20 +165,26 @@ TEST_F(ModelSafetyTest, ASpecialConfigIsRefused) {
   EXPECT_EQ(CodeOfOpen(), "IN-INCOMPLETE");
 }
 
-TEST_F(ModelSafetyTest, SideFilesThatLeadOutsideAreLeftOutWithAWarning) {
+TEST_F(ModelSafetyTest, SideFilesThatCannotBeCopiedAreKnownWithTheirReason) {
   WriteGood("model.safetensors");
   WriteTextFile(File("tokenizer.json"), "{}");
   fs::create_symlink("tokenizer.json", File("inside.json"));
   fs::create_symlink("/etc/hostname", File("vocab.json"));
   fs::create_symlink("gone", File("merges.txt"));
+  fs::create_directory(File("onnx"));
   ASSERT_EQ(::mkfifo(File("pipe").c_str(), 0600), 0);
   const ModelFiles model = OpenModel(Locate(dir_));
   EXPECT_EQ(model.side_files, (std::vector<std::string>{"inside.json", "tokenizer.json"}));
+  std::map<std::string, ErrorCode> codes;
+  for (const auto& [name, problem] : model.unusable) codes[name] = problem.code;
+  EXPECT_EQ(codes, (std::map<std::string, ErrorCode>{{"merges.txt", ErrorCode::kInIncomplete},
+                                                     {"onnx", ErrorCode::kInNotRegular},
+                                                     {"pipe", ErrorCode::kInNotRegular},
+                                                     {"vocab.json", ErrorCode::kInSymlink}}));
   ASSERT_EQ(model.warnings.size(), 3u);
   EXPECT_EQ(model.warnings[0].where, File("merges.txt"));
   EXPECT_EQ(model.warnings[1].where, File("pipe"));
   EXPECT_EQ(model.warnings[2].where, File("vocab.json"));
-  for (const Diagnostic& warning : model.warnings) EXPECT_EQ(warning.code, ErrorCode::kInSymlink);
 }
 
 // snapshots/<commit>/file -> ../../blobs/<hash>, as huggingface_hub makes it.
