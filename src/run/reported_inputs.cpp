@@ -7,6 +7,7 @@
 
 #include "src/base/text.h"
 #include "src/plan/output_files.h"
+#include "src/plan/plan_findings.h"
 
 #include "gpumerge/merge.h"
 
@@ -18,8 +19,6 @@
 
 namespace gpumerge {
 namespace {
-
-std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
 
 template <class Owner>
 void AddReferences(const Owner& owner, std::vector<ModelRef>* references) {

@@ -26,9 +26,7 @@
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t kMaxReportBytes = uint64_t{1} << 30;
-
-std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
+constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
 Diagnostic NotAsReported(std::string message, std::string where) {
   return {.code = ErrorCode::kOutVerify,
