@@ -74,8 +74,12 @@ class Kernel final : public SystemCalls {
     const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path), &::closedir);
     if (!directory && errno == ENOMEM) throw std::bad_alloc();
     if (!directory) return -1;
-    errno = 0;  // the end of a directory is known from an error only by errno
-    while (const dirent* entry = ::readdir(directory.get())) {
+    // The end of a directory is known from an error only by errno, which an allocation may have set.
+    const auto next = [&] {
+      errno = 0;
+      return ::readdir(directory.get());
+    };
+    while (const dirent* entry = next()) {
       const std::string_view name = entry->d_name;
       if (name != "." && name != "..") names->emplace_back(name);
     }

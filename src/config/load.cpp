@@ -20,6 +20,7 @@ namespace gpumerge {
 namespace {
 
 [[noreturn]] void FailToRead(const std::string& path, int error_number) {
+  ThrowIfExhausted(error_number, path);
   throw Error({.code = ErrorCode::kConfigMissing,
                .message = fmt::format("the recipe '{}' cannot be read", path),
                .where = path,

@@ -57,6 +57,7 @@ bool Exists(const std::string& path, const std::string& where) {
   struct stat status {};
   if (Sys().Stat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return false;
+  ThrowIfExhausted(errno, path);
   Fail(ErrorCode::kInIo, fmt::format("cannot look at the model: {}", ErrnoText(errno)), where, EscapeForTerminal(path),
        {}, {});
 }

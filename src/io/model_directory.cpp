@@ -39,6 +39,7 @@ bool EndsWithAny(std::string_view name, const std::array<std::string_view, N>& e
 std::vector<std::string> NamesIn(const std::string& directory) {
   std::optional<std::vector<std::string>> names = SortedNames(directory);
   if (names) return std::move(*names);
+  ThrowIfExhausted(errno, directory);
   throw Error({.code = ErrorCode::kInIo,
                .message = fmt::format("cannot list the model's directory: {}", ErrnoText(errno)),
                .where = directory,

@@ -3,6 +3,7 @@
 """What goes wrong in practice: the right code and exit status, a message that helps, and nothing written."""
 import json
 import os
+import resource
 import unittest
 
 from support import BINARY, CliTest, MODELS, digests, f32, write_safetensors
@@ -241,6 +242,52 @@ class Errors(CliTest):
             self.expect(result, 0)
             for bad in ("\x1b", "\u202e"):
                 self.assertNotIn(bad, result.stdout + result.stderr)
+
+    def test_hostile_directories_do_not_reach_the_terminal(self):
+        integers = ("I32", [1], b"\1\0\0\0")
+        for name in ("d\x1b[31m\u202e", "e\x1b[31m"):
+            self.write_model(name, {"x\x1b[32m": ("F32", [1], f32(1)), "n\x1b": integers})
+            self.write(f"{name}/code\x1b.py", "")
+        self.write("recipe.yaml", 'merge_method: linear\nint_policy: base\nmodels:\n'
+                                  '  - {model: "d\\e[31m\\u202e", parameters: {weight: 1}}\n'
+                                  '  - {model: "e\\e[31m", parameters: {weight: 1}}\n')
+        for words in (("plan", "recipe.yaml", "--copy-code"), ("recipe.yaml", "out", "--verbose", "--copy-code"),
+                      ("inspect", "d\x1b[31m\u202e"), ("verify", "out"), ("verify", "out", "--inputs"),
+                      ("verify", "d\x1b[31m\u202e")):
+            result = self.run_program(*words)
+            self.expect(result, 0)
+            for bad in ("\x1b", "\u202e"):
+                self.assertNotIn(bad, result.stdout + result.stderr, words)
+
+    def test_names_are_cut_before_the_rest_of_a_message(self):
+        name = "y" * 60_000
+        self.write_model("c", {name: ("F32", [1], f32(1))})
+        self.write_model("d", {name: ("F32", [2], f32(1, 2))})
+        self.write_linear(models=("c", "d"))
+        result = self.expect_refusal(6, "error[MM-SHAPE]", "the models' shapes differ")
+        self.assertLess(len(result.stderr), 1500)
+
+    def test_short_references_do_not_change_the_reports_words(self):
+        self.write_model("c", {"x.weight": ("F32", [1], f32(1))}, rope_theta=1)
+        self.write_model("m", {"x.weight": ("F32", [1], f32(1))}, rope_theta=2)
+        for cwd, models in (("c", (".", "../m")), ("m", ("../c", "."))):
+            self.write_linear(f"{cwd}/recipe.yaml", models=models)
+            self.expect(self.run_program("recipe.yaml", f"../out-{cwd}", cwd=self.folder / cwd), 0, "warning[")
+        warnings = [json.loads((self.folder / out / "gpumerge_report.json").read_text())["warnings"]
+                    for out in ("out-c", "out-m")]
+        self.assertEqual(warnings[0], warnings[1])
+        self.assertIn("config.json", json.dumps(warnings))
+
+    def test_too_few_files_may_be_open(self):
+        statuses = set()
+        for limit in range(3, 24):
+            result = self.run_program("recipe.yaml", "out", "--overwrite", "--threads", "1", preexec_fn=lambda: (
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))))
+            self.assertIn(result.returncode, (0, 8, 10, 127), f"{limit}: {result.stderr}")
+            if result.returncode == 10:
+                self.assertIn("error[RES-MEM]", result.stderr)
+            statuses.add(result.returncode)
+        self.assertLessEqual({0, 10}, statuses)
 
     def test_inspect_of_nothing(self):
         self.expect_refusal(4, "error[IN-MISSING]", words=("inspect", "./missing"))

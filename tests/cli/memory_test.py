@@ -62,6 +62,23 @@ class Memory(CliTest):
             break
         self.assertIn(10, statuses)
 
+    def test_the_budget_holds_with_large_tokenizers(self):
+        vocabulary = ", ".join(f'"{"x" * 80}{i}": {i}' for i in range(200_000))
+        for name in ("a", "b"):
+            self.write_model(name, {"x.weight": ("F32", [1], f32(1))})
+            self.write(f"{name}/tokenizer.json", '{"added_tokens": [], "model": {"vocab": {' + vocabulary + "}}}")
+        self.write_linear()
+        self.expect(self.run_program("recipe.yaml", "out", "--memory", "32M", "--stats", "stats.json"), 0)
+        self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], 32e6)
+
+    def test_a_config_of_many_values_is_refused(self):
+        self.write_model("a", {"x.weight": ("F32", [1], f32(1))})
+        self.write("a/config.json", '{"x": [' + "0," * 1_500_000 + "0]}")
+        self.write_linear(models=("a",))
+        limit = 130 * MIB
+        result = self.run_limited(["plan", "recipe.yaml"], lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+        self.expect(result, 10, "error[ST-LIMIT]", "config.json")
+
     def test_threads_that_cannot_start_while_inputs_are_verified(self):
         models = [f"m{i}" for i in range(16)]
         for name in models:
