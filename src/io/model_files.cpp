@@ -9,6 +9,7 @@
 #include "src/io/contained_open.h"
 #include "src/io/hub_cache.h"
 #include "src/io/model_directory.h"
+#include "src/io/safetensors_index.h"
 #include "src/io/sharded_model.h"
 #include "src/io/weight_file.h"
 
@@ -67,7 +68,7 @@ std::string ListNames(const std::vector<std::string>& names) {
                  .where = location.directory,
                  .found = ListNames(listing.pickles),
                  .expected = "safetensors files",
-                 .help = "convert it with safetensors.torch.save_file, or use a revision that has safetensors"});
+                 .help = kConvertPickles});
   }
   FailIncomplete(location, "the directory holds no model weights", {}, "finish the download, or check the path");
 }

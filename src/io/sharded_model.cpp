@@ -22,6 +22,7 @@ namespace {
 
 // Diagnostics of one kind that are reported one by one; the rest are counted.
 constexpr size_t kMaxReports = 10;
+constexpr size_t kMaxDefects = 100;  // of shards
 
 std::string Quote(std::string_view name) { return "\"" + EscapeForTerminal(name) + "\""; }
 
@@ -58,6 +59,11 @@ void OpenFiles(const SafetensorsIndex& index, ModelFiles* model) {
   }
   if (!missing.empty())
     diagnostics.insert(diagnostics.begin(), MissingShards(missing, index.shards.size(), model->location));
+  if (diagnostics.size() > kMaxDefects) {
+    const size_t n_more = diagnostics.size() - kMaxDefects;
+    diagnostics.resize(kMaxDefects);
+    diagnostics.back().help += fmt::format("{}{} more defects are not shown", diagnostics.back().help.empty() ? "" : "; ", n_more);
+  }
   if (!diagnostics.empty()) throw Error(std::move(diagnostics));
 }
 
