@@ -107,6 +107,23 @@ void CheckSideFiles(const InputSet& inputs, bool copies_code, PlanFindings* find
   }
 }
 
+void AddReadFiles(const InputSet& inputs, bool has_chat_template, Plan* plan) {
+  constexpr std::array<std::string_view, 3> kTemplateFiles{"chat_template.jinja", "chat_template.json",
+                                                           "tokenizer_config.json"};
+  for (const InputModel& model : inputs.models) {
+    if (model.stage) continue;
+    const ModelFiles& files = model.files;
+    if (files.config_json) plan->read_files.push_back(files.location.directory + "/config.json");
+    if (!files.index_path.empty()) plan->read_files.push_back(files.index_path);
+    for (const std::string& name : files.side_files) {
+      const bool is_read =
+          std::find(kTokenIdFiles.begin(), kTokenIdFiles.end(), name) != kTokenIdFiles.end() ||
+          (has_chat_template && std::find(kTemplateFiles.begin(), kTemplateFiles.end(), name) != kTemplateFiles.end());
+      if (is_read) plan->read_files.push_back(files.SidePath(name));
+    }
+  }
+}
+
 void AddModelFiles(const InputSet& inputs, std::string config_json, bool copies_code, Plan* plan) {
   if (!inputs.models[inputs.donor].has_config()) return;
   plan->text_files.push_back({"config.json", std::move(config_json)});

@@ -58,8 +58,8 @@ void ChooseOutput(const MergeConfig& config, const PlanOptions& options, Plan* p
   plan->output_dir = std::move(absolute);
 }
 
-void CheckOutput(const std::set<std::string>& input_dirs, const std::set<std::string>& linked_dirs, const PlanOptions& options, const std::string& output_dir,
-                 PlanFindings* findings) {
+void CheckOutput(const std::set<std::string>& input_dirs, const std::set<std::string>& linked_dirs,
+                 const PlanOptions& options, const std::string& output_dir, PlanFindings* findings) {
   try {
     CheckOutputApart(output_dir, {input_dirs.begin(), input_dirs.end()}, {linked_dirs.begin(), linked_dirs.end()});
     CheckOutputTarget(output_dir, options.overwrite);
@@ -215,6 +215,7 @@ class DocumentPlanner {
     AddModels(inputs, &plan);
     AddFiles(inputs, &plan);
     for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);
+    AddReadFiles(inputs, config.chat_template.has_value(), &plan);
     AddModelFiles(inputs, std::move(config_json), options_.copy_code, &plan);
     if (chat_template) AddChatTemplate(*chat_template, inputs, &plan);
     return planned;

@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -40,14 +39,11 @@ struct Candidate {
   uint64_t size_bytes = 0;
 };
 
-// What is read besides weights, where it is there.
+// What is read besides weights.
 std::vector<std::string> SideFiles(const Plan& plan) {
   std::set<std::string> paths;
   for (const PlanCopiedFile& file : plan.copied_files) paths.insert(file.source_path);
-  for (const PlanModel& model : plan.models)
-    for (const char* name : {"config.json", "model.safetensors.index.json"})
-      if (const std::string path = model.directory + "/" + name; !model.stage && IsRegularFile(path))
-        paths.insert(path);
+  paths.insert(plan.read_files.begin(), plan.read_files.end());
   return {paths.begin(), paths.end()};
 }
 
@@ -70,9 +66,10 @@ class Verification {
       if (std::optional<KnownChecksum> known = find(path))
         candidates_.push_back({path, std::move(*known), std::nullopt});
       else
-        result_.unknown.push_back(std::filesystem::path(path).filename());
+        result_.unknown.push_back(path);
     }
     CheckAllKnown();
+    if (listed) result_.unread = listed->Unused();
     for (Candidate& file : candidates_) {
       file.size_bytes =
           file.planned ? file.planned->size_bytes : RegularFileSize(OpenRegular(file.path).get(), file.path);
