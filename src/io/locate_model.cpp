@@ -137,4 +137,11 @@ ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_di
        "relative paths are relative to the working directory");
 }
 
+ModelLocation LocateModel(const ModelRef& reference, const ModelOptions& options, const std::string& where) {
+  ModelLocation location = LocateModel(reference, options.hub_cache, where);
+  location.follow_symlinks = options.follow_symlinks && !location.is_hub;
+  location.ignore_unlisted = options.ignore_unlisted;
+  return location;
+}
+
 }  // namespace gpumerge

@@ -57,6 +57,7 @@ struct ModelFiles {
   std::string index_path;  // of the index that was read; "": none was
   std::vector<WeightFile> files;
   std::vector<ModelTensor> tensors;        // sorted by name, names unique
+  std::vector<std::string> unlisted;       // names of tensors that ignore_unlisted has left out, sorted
   std::optional<std::string> config_json;  // contents; nullopt: there is none
   // Names, sorted, of the other regular files in the directory, which a merge may copy: no weights, no config.json, no
   // hidden files, nothing that a link takes from elsewhere (a warning says so).
@@ -74,10 +75,19 @@ struct ModelFiles {
   const ModelTensor* Find(std::string_view tensor_name) const;  // nullptr: no such tensor
 };
 
+// How models are found and opened; as in PlanOptions.
+struct ModelOptions {
+  std::string hub_cache;
+  bool follow_symlinks = false;
+  bool ignore_unlisted = false;
+};
+
 // Local first, else the hub cache (cache_dir overrides the environment). where: "recipe.yaml:7:5" or "". What the place
 // holds is not looked at. Throws Error(IN-MISSING, HUB-MISS, REF-SYNTAX, REF-REV-LOCAL, IN-EIO), and
 // Error(CFG-UNSUPPORTED) for a LoRA (model+adapter).
 ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_dir, const std::string& where);
+// The same, with what the options say of links and unlisted tensors.
+ModelLocation LocateModel(const ModelRef& reference, const ModelOptions& options, const std::string& where);
 
 // Reads index and headers, and checks them against each other and against the files' sizes. Every shard is looked at
 // before anything is thrown, so that one Error names all defects. Where a single file and an index exist, the single

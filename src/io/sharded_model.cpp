@@ -62,7 +62,8 @@ void OpenFiles(const SafetensorsIndex& index, ModelFiles* model) {
   if (diagnostics.size() > kMaxDefects) {
     const size_t n_more = diagnostics.size() - kMaxDefects;
     diagnostics.resize(kMaxDefects);
-    diagnostics.back().help += fmt::format("{}{} more defects are not shown", diagnostics.back().help.empty() ? "" : "; ", n_more);
+    diagnostics.back().help +=
+        fmt::format("{}{} more defects are not shown", diagnostics.back().help.empty() ? "" : "; ", n_more);
   }
   if (!diagnostics.empty()) throw Error(std::move(diagnostics));
 }
@@ -146,29 +147,28 @@ class Comparison {
 
 // Only because the user says so, and never silently.
 void LeaveOutUnlisted(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {
-  std::vector<std::string> left_out;
+  std::vector<std::string>& left_out = model->unlisted;
   const auto is_unlisted = [&](const ModelTensor& tensor) {
     const auto at =
         std::lower_bound(index.entries.begin(), index.entries.end(), tensor.name,
                          [](const IndexEntry& entry, const std::string& name) { return entry.tensor < name; });
     const bool is_listed = at != index.entries.end() && at->tensor == tensor.name;
-    if (!is_listed) left_out.push_back(Quote(tensor.name));
+    if (!is_listed) left_out.push_back(tensor.name);
     return !is_listed;
   };
   std::erase_if(model->tensors, is_unlisted);
   if (left_out.empty()) return;
-  const size_t n_named = std::min(left_out.size(), kMaxReports);
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(left_out.size(), kMaxReports); ++i) named.push_back(Quote(left_out[i]));
   model->warnings.push_back(
       {.code = ErrorCode::kIndexUnlisted,
-       .message =
-           fmt::format("{} that the index does not list left out: {}{}",
-                       left_out.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", left_out.size()),
-                       fmt::join(left_out.begin(), left_out.begin() + static_cast<std::ptrdiff_t>(n_named), ", "),
-                       left_out.size() > n_named ? ", ..." : ""),
+       .message = fmt::format("{} left out, which the index does not list: {}{}",
+                              left_out.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", left_out.size()),
+                              fmt::join(named, ", "), left_out.size() > named.size() ? ", ..." : ""),
        .where = index_path,
        .found = {},
        .expected = {},
-       .help = "--ignore-unlisted asks for that"});
+       .help = "--ignore-unlisted asks for that; the report lists them all"});
 }
 
 void WarnOfTotalSize(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {

@@ -162,7 +162,7 @@ Error NoReport(const ModelFiles& model) {
 }  // namespace
 
 VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& options) {
-  const ModelFiles model = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, options.hub_cache, ""));
+  const ModelFiles model = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, options.models, ""));
   VerifyResult result;
   result.directory = model.location.directory;
   result.n_files = model.files.size();
@@ -187,7 +187,7 @@ VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& opti
     Comparison comparison(*report, model, &errors);
     comparison.Tables();
     std::optional<ReportedInputs> inputs;
-    if (options.inputs) inputs.emplace(*report, model.location, options.hub_cache, &errors);
+    if (options.inputs) inputs.emplace(*report, model.location, options.models, &errors);
     TensorHashes hashes(BytesOf(comparison.there()) + (inputs ? inputs->bytes() : 0),
                         comparison.there().size() + (inputs ? inputs->n_tensors() : 0), options.on_progress);
     result.n_hashed = comparison.Hashes(&hashes);

@@ -115,6 +115,11 @@ class Errors(CliTest):
         (self.folder / "a/model.safetensors").symlink_to("../real.safetensors")
         self.expect_refusal(5, "error[IN-SYMLINK]", "--follow-symlinks")
         self.expect(self.run_program("recipe.yaml", "out", "--follow-symlinks"), 0)
+        result = self.run_program("verify", "out", "--inputs")
+        self.expect(result, 5, "error[IN-SYMLINK]")
+        self.assertNotIn("was not found", result.stderr)
+        for words in (("verify", "out", "--inputs"), ("verify", "a"), ("inspect", "a")):
+            self.expect(self.run_program(*words, "--follow-symlinks"), 0)
 
     def test_side_files_that_cannot_be_copied(self):
         def put(model, name, kind):
@@ -161,6 +166,10 @@ class Errors(CliTest):
         report = (self.folder / "out/gpumerge_report.json").read_text()
         self.assertEqual([tensor["name"] for tensor in json.loads(report)["tensors"]], ["x"])
         self.assertIn("IX-UNLISTED", report)
+        self.assertEqual(json.loads(report)["dropped"], [{"tensor": "stray", "model": 0}])
+        self.expect(self.run_program("inspect", "c"), 5, "--ignore-unlisted")
+        for words in (("inspect", "c"), ("verify", "c"), ("verify", "out", "--inputs")):
+            self.expect(self.run_program(*words, "--ignore-unlisted"), 0)
 
     def test_working_directory_that_was_deleted(self):
         for words in (("recipe.yaml", "out"), ("plan", str(self.recipe)), ("inspect", "a")):
@@ -288,6 +297,12 @@ class Errors(CliTest):
                 self.assertIn("error[RES-MEM]", result.stderr)
             statuses.add(result.returncode)
         self.assertLessEqual({0, 10}, statuses)
+
+    def test_pickles_are_refused_with_the_way_to_convert_them(self):
+        self.write("c/config.json", "{}")
+        self.write("c/pytorch_model.bin", "\x80")
+        self.write_linear(models=("c",))
+        self.expect_refusal(5, "error[PKL-OFF]", "torch.load(FILE, weights_only=True)", "save_file")
 
     def test_inspect_of_nothing(self):
         self.expect_refusal(4, "error[IN-MISSING]", words=("inspect", "./missing"))
