@@ -16,11 +16,11 @@ namespace gpumerge {
 
 // Names of entries, sorted.
 struct ModelDirectory {
-  std::optional<std::string> single_file;  // model.safetensors, in any case
-  std::optional<std::string> index;        // model.safetensors.index.json
-  std::vector<std::string> other_weights;  // further .safetensors files: shards, adapters, other exports
-  std::vector<std::string> pickles;        // .bin, .pt, .pth, .ckpt
-  std::vector<std::string> side_files;     // the rest, hidden files and config.json left out
+  std::optional<std::string> single_file;      // model.safetensors, in any case
+  std::optional<std::string> index;            // model.safetensors.index.json
+  std::vector<std::string> other_weights;      // further .safetensors files: shards, adapters, other exports
+  std::vector<std::string> pickles;            // .bin, .pt, .pth, .ckpt
+  std::vector<std::string> side_files;         // the rest, hidden files and config.json left out
   std::map<std::string, Diagnostic> unusable;  // by name, what is no regular file and might be meant to be one
   std::vector<Diagnostic> warnings;            // those that are no directories
 };

@@ -155,7 +155,8 @@ class HeaderReader {
   void CountMetadata(size_t bytes) {
     metadata_bytes_ += bytes;
     if (metadata_bytes_ > kMaxMetadataBytes)
-      Fail(ErrorCode::kResLimit, "too much text in __metadata__", {}, fmt::format("at most {} bytes", kMaxMetadataBytes));
+      Fail(ErrorCode::kResLimit, "too much text in __metadata__", {},
+           fmt::format("at most {} bytes", kMaxMetadataBytes));
   }
 
   void InTensor(const JsonEvent& event) {

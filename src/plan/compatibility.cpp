@@ -188,8 +188,9 @@ void CompatibilityCheck::ReportQuantised(PlanFindings* findings) const {
     for (const auto& [model, tensor] : stored_otherwise_) {
       findings->errors.push_back(
           {.code = ErrorCode::kMmQuantised,
-           .message = fmt::format("the output would have the config.json of {}, which does not say how {} of {} is stored",
-                                  Quote(donor.reference), Quote(tensor), Quote(inputs_.models[model].reference)),
+           .message =
+               fmt::format("the output would have the config.json of {}, which does not say how {} of {} is stored",
+                           Quote(donor.reference), Quote(tensor), Quote(inputs_.models[model].reference)),
            .where = inputs_.models[model].files.location.directory,
            .found = text(inputs_.models[model]),
            .expected = text(donor),
@@ -215,7 +216,8 @@ void CompatibilityCheck::Report(PlanFindings* findings) const {
   if (!vocabulary_tensors_.empty()) {
     findings->errors.push_back(
         {.code = ErrorCode::kMmVocab,
-         .message = fmt::format("tensor {}: the models' vocabularies have different sizes", Quote(vocabulary_tensors_[0])),
+         .message =
+             fmt::format("tensor {}: the models' vocabularies have different sizes", Quote(vocabulary_tensors_[0])),
          .found = vocabulary_rows_,
          .expected = "the same number of rows in all models",
          .help =

@@ -95,8 +95,9 @@ void ParamResolver::ReportMissing(PlanFindings* findings) const {
   for (const auto& [key, missing] : missing_) {
     const auto& [param, model] = key;
     const std::string tensors =
-        missing.n_tensors == 1 ? "tensor " + Quote(missing.first_tensor)
-                               : fmt::format("tensor {} and {} more", Quote(missing.first_tensor), missing.n_tensors - 1);
+        missing.n_tensors == 1
+            ? "tensor " + Quote(missing.first_tensor)
+            : fmt::format("tensor {} and {} more", Quote(missing.first_tensor), missing.n_tensors - 1);
     Diagnostic problem{.code = ErrorCode::kCfgMissing,
                        .message = fmt::format("the required parameter {} has no value for {}", param, tensors),
                        .where = config_.file};

@@ -249,6 +249,10 @@ TEST_P(HubTreeTest, AnUnfinishedBlobIsIncomplete) {
   const Diagnostic d = FirstDiagnosticOf([&] { OpenModel(Locate("org/name", scratch_ / "cache")); });
   EXPECT_EQ(d.code, ErrorCode::kInIncomplete);
   EXPECT_NE(d.found.find("1 unfinished download"), std::string::npos) << d.found;
+  ModelLocation followed = Locate(snapshot_);
+  followed.follow_symlinks = true;
+  const std::string found = FirstDiagnosticOf([&] { OpenModel(followed); }).found;
+  EXPECT_NE(found.find("1 unfinished download"), std::string::npos) << found;
   fs::remove(snapshot_ + "/model.safetensors");
   EXPECT_EQ(CodeOfHub(), "IN-INCOMPLETE");
 }
