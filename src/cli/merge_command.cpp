@@ -142,8 +142,9 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
   messages->Note(text);
   if (verified.unknown.empty()) return;
   Diagnostic unverified{.code = ErrorCode::kInHash,
-                        .message = fmt::format("no checksum is known of {} that were read beside the weights: {}",
-                                               Count(verified.unknown.size(), "file"), ListSome(verified.unknown)),
+                        .message = fmt::format("no checksum is known of {} that were read beside the weights",
+                                               Count(verified.unknown.size(), "file")),
+                        .found = ListSome(verified.unknown),
                         .help = "--manifest FILE can list them too"};
   if (arguments.plan.strict) throw Error(std::move(unverified));
   warnings->push_back(std::move(unverified));
