@@ -102,7 +102,7 @@ struct PlanCopiedFile {
   FileIdentity identity;  // of source_path; checked when it is copied
 };
 
-// A tensor that the recipe's `extra: drop` leaves out.
+// A tensor that the recipe's `extra: drop` or --ignore-unlisted leaves out.
 struct PlanDropped {
   std::string tensor;
   uint32_t model = 0;  // index in Plan::models
@@ -120,7 +120,8 @@ struct Plan {
   std::vector<PlanShard> shards;
   std::vector<PlanTextFile> text_files;
   std::vector<PlanCopiedFile> copied_files;
-  uint32_t donor = 0;  // index in models: whose config.json and tokenizer the output has
+  std::vector<std::string> read_files;  // absolute paths of what planning has read besides headers: config.json, ...
+  uint32_t donor = 0;                   // index in models: whose config.json and tokenizer the output has
   std::optional<uint32_t> base;
   std::vector<Diagnostic> warnings;
   std::vector<std::string> notes;  // worth saying, nothing to worry about

@@ -24,6 +24,7 @@ namespace {
 constexpr size_t kMaxCallBytes = size_t{1} << 30;
 
 [[noreturn]] void ThrowReadError(int error_number, uint64_t offset_bytes, const std::string& path) {
+  ThrowIfExhausted(error_number, path);
   throw Error({.code = ErrorCode::kInIo,
                .message = fmt::format("cannot read the input at byte {}: {}", offset_bytes, ErrnoText(error_number)),
                .where = path,
@@ -54,6 +55,16 @@ std::string ErrnoText(int error_number) {
   const char* text = ::strerror_r(error_number, buffer, sizeof buffer);
   const char* name = ::strerrorname_np(error_number);
   return name == nullptr ? std::string(text) : fmt::format("{} ({})", text, name);
+}
+
+void ThrowIfExhausted(int error_number, const std::string& path) {
+  if (error_number != EMFILE && error_number != ENFILE && error_number != ENOMEM) return;
+  throw Error({.code = ErrorCode::kResMemory,
+               .message = fmt::format("the system refuses a file or memory: {}", ErrnoText(error_number)),
+               .where = path,
+               .found = {},
+               .expected = {},
+               .help = error_number == ENOMEM ? "free some memory" : "raise the limit of open files (ulimit -n)"});
 }
 
 void ReadFully(int fd, uint64_t offset_bytes, void* data, size_t size_bytes, const std::string& path) {
@@ -103,6 +114,7 @@ UniqueFd OpenRegular(const std::string& path) {
   UniqueFd fd(Sys().Open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0));
   if (!fd) {
     const int error_number = errno;
+    ThrowIfExhausted(error_number, path);
     const bool is_missing = error_number == ENOENT || error_number == ENOTDIR;
     const bool is_special = error_number == ENXIO || error_number == ENODEV;  // a socket, a device without a driver
     throw Error({.code = is_missing   ? ErrorCode::kInMissing

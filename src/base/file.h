@@ -42,6 +42,10 @@ class UniqueFd {
 // Text of an errno value, e.g. "No space left on device (ENOSPC)". Thread-safe.
 std::string ErrnoText(int error_number);
 
+// Throws Error(RES-MEM) where errno says that this process or the system has no more files or memory to give, which is
+// no defect of the file.
+void ThrowIfExhausted(int error_number, const std::string& path);
+
 // Reads exactly size_bytes. path is for messages. Throws Error(IN-TRUNCATED) when the file ends before, Error(IN-EIO).
 void ReadFully(int fd, uint64_t offset_bytes, void* data, size_t size_bytes, const std::string& path);
 

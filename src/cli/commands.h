@@ -6,8 +6,13 @@
 
 #include "src/cli/arguments.h"
 #include "src/cli/messages.h"
+#include "src/io/model_files.h"
 
 namespace gpumerge::cli {
+
+inline ModelOptions OptionsOfModels(const Arguments& arguments) {
+  return {arguments.plan.hub_cache, arguments.plan.follow_symlinks, arguments.plan.ignore_unlisted};
+}
 
 int MergeCommand(const Arguments& arguments, Messages* messages);
 int PlanCommand(const Arguments& arguments, Messages* messages);

@@ -8,7 +8,7 @@
 namespace gpumerge::cli {
 
 int InspectCommand(const Arguments& arguments, Messages*) {
-  PrintResult(InspectModel(arguments.topic, arguments.plan.hub_cache, arguments.json));
+  PrintResult(InspectModel(arguments.topic, OptionsOfModels(arguments), arguments.json));
   return 0;
 }
 

@@ -124,7 +124,7 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
 }
 
 // Before anything is done with the inputs, if the user asks for it.
-void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* messages) {
+void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* messages, std::vector<Diagnostic>* warnings) {
   if (!arguments.verify_inputs) return;
   ProgressPrinter printer(messages);
   RunOptions options = arguments.run;
@@ -136,8 +136,18 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
   messages->EndRedraw();
   std::string text =
       fmt::format("inputs verified: {}, {}", Count(verified.n_files, "file"), FormatBytes(verified.size_bytes));
-  if (!verified.unknown.empty()) text += "; no checksum is known of " + ListSome(verified.unknown);
+  if (!verified.unread.empty())
+    text += fmt::format("; the manifest also lists {} that this merge does not read: {}",
+                        Count(verified.unread.size(), "file"), ListSome(verified.unread, 5));
   messages->Note(text);
+  if (verified.unknown.empty()) return;
+  Diagnostic unverified{.code = ErrorCode::kInHash,
+                        .message = fmt::format("no checksum is known of {} that were read beside the weights",
+                                               Count(verified.unknown.size(), "file")),
+                        .found = ListSome(verified.unknown),
+                        .help = "--manifest FILE can list them too"};
+  if (arguments.plan.strict) throw Error(std::move(unverified));
+  warnings->push_back(std::move(unverified));
 }
 
 // What is said of a merge that is published.
@@ -188,16 +198,16 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   CatchStopSignals(arguments.error_format);
   Recipe recipe = ReadRecipe(arguments);
   if (arguments.keep_stages.empty()) {
-    const Plan plan = MakePlan(recipe, arguments.plan);
+    Plan plan = MakePlan(recipe, arguments.plan);
     StatsFile stats_file(arguments.stats_file);
-    CheckInputs(plan, arguments, messages);
+    CheckInputs(plan, arguments, messages, &plan.warnings);
     RunPlan(plan, arguments, &stats_file, messages);
     return 0;
   }
   // What is wrong with any of them is known before the first one runs.
   PlanOptions all = arguments.plan;
   all.stages_are_kept = true;
-  CheckInputs(MakePlan(recipe, all), arguments, messages);
+  CheckInputs(MakePlan(recipe, all), arguments, messages, &recipe.warnings);
   std::vector<MergeConfig> documents = SplitStages(recipe.config, arguments.keep_stages);
   for (const MergeConfig& document : documents)
     if (&document != &documents.back()) CheckOutputTarget(*document.output, arguments.plan.overwrite);

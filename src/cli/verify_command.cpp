@@ -49,7 +49,7 @@ int VerifyCommand(const Arguments& arguments, Messages* messages) {
   CatchStopSignals(arguments.error_format);
   ProgressPrinter printer(messages);
   VerifyOptions options;
-  options.hub_cache = arguments.plan.hub_cache;
+  options.models = OptionsOfModels(arguments);
   options.strict = arguments.plan.strict;
   options.inputs = arguments.inputs;
   options.on_progress = [&](const Progress& progress) {

@@ -21,7 +21,7 @@ namespace gpumerge {
 namespace {
 
 [[noreturn]] void FailToRead(const std::string& path, int error_number) {
-  if (error_number == ENOMEM) throw std::bad_alloc();  // like any other allocation, not a defect of the path
+  ThrowIfExhausted(error_number, path);
   throw Error({.code = ErrorCode::kConfigMissing,
                .message = fmt::format("the recipe '{}' cannot be read", path),
                .where = path,

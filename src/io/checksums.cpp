@@ -118,11 +118,19 @@ void ChecksumManifest::AddLine(std::string_view line, size_t number) {
     refuse("the manifest has two checksums of one file", fmt::format("another in line {}", entry->second.line));
 }
 
-std::optional<KnownChecksum> ChecksumManifest::Find(const std::string& path) const {
+std::optional<KnownChecksum> ChecksumManifest::Find(const std::string& path) {
   const std::string resolved = ResolveExistingPart(fs::path(path).lexically_normal().string());
   const auto entry = entries_.find(resolved);
   if (entry == entries_.end()) return std::nullopt;
+  entry->second.is_used = true;
   return KnownChecksum{DigestKind::kSha256, entry->second.hex, fmt::format("{}:{}", file_, entry->second.line)};
+}
+
+std::vector<std::string> ChecksumManifest::Unused() const {
+  std::vector<std::string> paths;
+  for (const auto& [path, entry] : entries_)
+    if (!entry.is_used) paths.push_back(path);
+  return paths;
 }
 
 }  // namespace gpumerge

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gpumerge {
 
@@ -30,12 +31,15 @@ class ChecksumManifest {
   // Throws Error(IN-HASH) for a line that is not of sha256sum's form or contradicts another.
   ChecksumManifest(std::string_view text, const std::string& file);
   // By the path as it is written or with its links resolved.
-  std::optional<KnownChecksum> Find(const std::string& path) const;
+  std::optional<KnownChecksum> Find(const std::string& path);
+  // Paths that Find was not asked for.
+  std::vector<std::string> Unused() const;
 
  private:
   struct Entry {
     std::string hex;
     size_t line = 0;
+    bool is_used = false;
   };
   void AddLine(std::string_view line, size_t number);
 

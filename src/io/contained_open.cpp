@@ -75,6 +75,7 @@ UniqueFd OpenContained(const std::string& root, const std::string& path) {
                    .expected = "a regular file",
                    .help = {}});
     default:
+      ThrowIfExhausted(errno, path);
       throw Error({.code = ErrorCode::kInIo,
                    .message = fmt::format("cannot open the input: {}", ErrnoText(errno)),
                    .where = path,

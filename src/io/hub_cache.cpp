@@ -111,8 +111,11 @@ std::string ReadRef(const fs::path& repo, const std::string& revision) {
   std::string commit;
   try {
     commit = ReadSmallFile(path, kMaxRefBytes);
-  } catch (const Error&) {
-    return "";  // absent, or nothing that the hub's tools wrote
+  } catch (const Error& error) {
+    // Larger than any that the hub's tools write, or a directory: refs/pr is a part of the name of refs/pr/1.
+    const bool is_none = error.code() == ErrorCode::kInMissing || error.code() == ErrorCode::kResLimit;
+    if (!is_none && !IsDirectory(path.string())) throw;
+    return "";
   }
   while (!commit.empty() && std::isspace(static_cast<unsigned char>(commit.back()))) commit.pop_back();
   return IsPlainComponent(commit) ? commit : "";

@@ -119,6 +119,7 @@ class Scanner {
 
   void Value(uint32_t key_begin, uint32_t key_end, uint32_t depth) {
     const size_t index = nodes_.size();
+    if (index == kMaxJsonValues) Limit("more values", fmt::format("at most {} values", kMaxJsonValues));
     nodes_.push_back({.begin = static_cast<uint32_t>(at_), .key_begin = key_begin, .key_end = key_end});
     const JsonKind kind = ValueText(depth, index);
     nodes_[index].kind = kind;

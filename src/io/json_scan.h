@@ -15,6 +15,8 @@ namespace gpumerge {
 
 inline constexpr size_t kMaxJsonBytes = size_t{16} << 20;
 inline constexpr uint32_t kMaxJsonDepth = 64;
+// Ten times what the largest known files have; each takes many times its bytes in the text.
+inline constexpr size_t kMaxJsonValues = 500'000;
 
 enum class JsonKind : uint8_t { kObject, kArray, kString, kNumber, kTrue, kFalse, kNull };
 

@@ -57,6 +57,7 @@ bool Exists(const std::string& path, const std::string& where) {
   struct stat status {};
   if (Sys().Stat(path.c_str(), &status) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG) return false;
+  ThrowIfExhausted(errno, path);
   Fail(ErrorCode::kInIo, fmt::format("cannot look at the model: {}", ErrnoText(errno)), where, EscapeForTerminal(path),
        {}, {});
 }
@@ -134,6 +135,13 @@ ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_di
        "looked for " + EscapeForTerminal(fs::absolute(path).lexically_normal().string(), 1024),
        "a directory, a .safetensors file, an index, or org/name in the hub cache",
        "relative paths are relative to the working directory");
+}
+
+ModelLocation LocateModel(const ModelRef& reference, const ModelOptions& options, const std::string& where) {
+  ModelLocation location = LocateModel(reference, options.hub_cache, where);
+  location.follow_symlinks = options.follow_symlinks && !location.is_hub;
+  location.ignore_unlisted = options.ignore_unlisted;
+  return location;
 }
 
 }  // namespace gpumerge

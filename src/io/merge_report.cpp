@@ -17,6 +17,8 @@ namespace gpumerge {
 namespace {
 
 constexpr size_t kHashDigits = 32;
+// What a list may hold; with entries that must be whole when they end, this bounds memory by the text's size.
+constexpr size_t kMaxTensors = 2'000'000, kMaxFiles = 100'000, kMaxModels = 10'000, kMaxRank = 32;
 
 bool IsHash(std::string_view text) {
   return text.size() == kHashDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
@@ -35,6 +37,8 @@ class Reader {
       case JsonKind::kBeginArray:
         return Enter(event.kind == JsonKind::kBeginArray);
       case JsonKind::kEndObject:
+        CheckWhole();
+        [[fallthrough]];
       case JsonKind::kEndArray:
         path_.resize(outer_.back().path_bytes);
         outer_.pop_back();
@@ -46,11 +50,15 @@ class Reader {
 
   MergeReport Finish() {
     Require(!report_.version.empty(), "no \"gpumerge\" with the version that wrote it");
-    for (const ReportFile& file : report_.files)
-      Require(IsHash(file.hash) && !file.name.empty() && file.name.find('/') == file.name.npos,
-              "a file without a plain name and a hash");
-    Check(report_.tensors);
-    Check(report_.stage_tensors);
+    for (const ReportFile& file : report_.files) Check(file);
+    for (const auto* tensors : {&report_.tensors, &report_.stage_tensors})
+      for (const ReportTensor& tensor : *tensors) {
+        Check(tensor);
+        for (const ReportInput& input : tensor.inputs) {
+          Check(input);
+          Require(input.model < report_.models.size(), "an input of a model that is not listed");
+        }
+      }
     std::unordered_set<std::string_view> names;
     for (const ReportTensor& tensor : report_.tensors) {
       if (names.insert(tensor.name).second) continue;
@@ -78,12 +86,37 @@ class Reader {
     path_ = PathOf(Name());
     outer_.push_back({before, is_array});
     if (is_array) return;
-    if (path_ == "models.[]") report_.models.emplace_back();
-    if (path_ == "files.[]") report_.files.emplace_back();
-    if (path_ == "tensors.[]") report_.tensors.emplace_back();
-    if (path_ == "stage_tensors.[]") report_.stage_tensors.emplace_back();
-    if (path_ == "tensors.[].inputs.[]") Last(&report_.tensors).inputs.emplace_back();
-    if (path_ == "stage_tensors.[].inputs.[]") Last(&report_.stage_tensors).inputs.emplace_back();
+    if (path_ == "models.[]") Add(kMaxModels, &report_.models);
+    if (path_ == "files.[]") Add(kMaxFiles, &report_.files);
+    if (path_ == "tensors.[]") Add(kMaxTensors, &report_.tensors);
+    if (path_ == "stage_tensors.[]") Add(kMaxTensors, &report_.stage_tensors);
+    if (path_ == "tensors.[].inputs.[]") Add(kMaxModels, &Last(&report_.tensors).inputs);
+    if (path_ == "stage_tensors.[].inputs.[]") Add(kMaxModels, &Last(&report_.stage_tensors).inputs);
+  }
+
+  template <class T>
+  void Add(size_t most, std::vector<T>* list) const {
+    Limit(list->size(), most);
+    list->emplace_back();
+  }
+
+  void Limit(size_t size, size_t most) const {
+    if (size < most) return;
+    throw Error({.code = ErrorCode::kResLimit,
+                 .message = "a list in the report is longer than any merge makes it",
+                 .where = file_,
+                 .found = fmt::format("more at {}", path_),
+                 .expected = fmt::format("at most {}", most),
+                 .help = "it was edited or damaged; without it the structure alone can be checked"});
+  }
+
+  // Called at the end of every object: entries without contents would cost memory out of all proportion to their text.
+  void CheckWhole() {
+    if (path_ == "files.[]") Check(Last(&report_.files));
+    if (path_ == "tensors.[]") Check(Last(&report_.tensors));
+    if (path_ == "stage_tensors.[]") Check(Last(&report_.stage_tensors));
+    if (path_ == "tensors.[].inputs.[]") Check(Last(&Last(&report_.tensors).inputs));
+    if (path_ == "stage_tensors.[].inputs.[]") Check(Last(&Last(&report_.stage_tensors).inputs));
   }
 
   // What a value belongs to; a list of lists, or a key with dots in it, can look like one without it.
@@ -115,6 +148,7 @@ class Reader {
     const bool is_whole = event.kind == JsonKind::kUnsigned;
     if (path == "shape.[]") {
       Require(is_whole, "a shape that is not of whole numbers");
+      Limit(tensor->shape.size(), kMaxRank);
       tensor->shape.push_back(event.number);
     } else if (path == "dtype") {
       const std::optional<DType> dtype = is_text ? ParseSafetensorsDType(event.text) : std::nullopt;
@@ -134,14 +168,18 @@ class Reader {
     }
   }
 
-  void Check(const std::vector<ReportTensor>& tensors) const {
-    for (const ReportTensor& tensor : tensors) {
-      Require(!tensor.name.empty(), "a tensor without a name");
-      Require(IsHash(tensor.hash), "a tensor without a hash of 32 hex digits");
-      for (const ReportInput& input : tensor.inputs)
-        Require(!input.tensor.empty() && IsHash(input.hash) && input.model < report_.models.size(),
-                "an input without model, tensor and hash");
-    }
+  void Check(const ReportTensor& tensor) const {
+    Require(!tensor.name.empty(), "a tensor without a name");
+    Require(IsHash(tensor.hash), "a tensor without a hash of 32 hex digits");
+  }
+  void Check(const ReportInput& input) const {
+    Require(!input.tensor.empty() && IsHash(input.hash), "an input without tensor and hash");
+  }
+  // One component, which names a file of the directory and nothing else.
+  void Check(const ReportFile& file) const {
+    const bool is_plain = !file.name.empty() && file.name != "." && file.name != ".." &&
+                          file.name.find('/') == file.name.npos && file.name.find('\0') == file.name.npos;
+    Require(is_plain && IsHash(file.hash), "a file without a plain name and a hash");
   }
 
   void Require(bool holds, std::string_view found) const {

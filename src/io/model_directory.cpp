@@ -39,6 +39,7 @@ bool EndsWithAny(std::string_view name, const std::array<std::string_view, N>& e
 std::vector<std::string> NamesIn(const std::string& directory) {
   std::optional<std::vector<std::string>> names = SortedNames(directory);
   if (names) return std::move(*names);
+  ThrowIfExhausted(errno, directory);
   throw Error({.code = ErrorCode::kInIo,
                .message = fmt::format("cannot list the model's directory: {}", ErrnoText(errno)),
                .where = directory,
@@ -52,27 +53,40 @@ void Choose(const std::string& name, std::string_view exact, std::optional<std::
   if (!*chosen || name == exact) *chosen = name;
 }
 
+Diagnostic Unusable(const std::string& path, const std::string& name, const std::string& root) {
+  const std::string target = ResolvePath(path);
+  const bool is_outside = !target.empty() && !LiesBelow(target, root);
+  const bool is_dead = target.empty();
+  return {.code = is_dead      ? ErrorCode::kInIncomplete
+                  : is_outside ? ErrorCode::kInSymlink
+                               : ErrorCode::kInNotRegular,
+          .message = fmt::format("\"{}\" cannot be used: it is {}", EscapeForTerminal(name),
+                                 is_dead      ? "a link to a file that does not exist"
+                                 : is_outside ? "a link that leaves the model's directory"
+                                              : "not a regular file"),
+          .where = path,
+          .found = target,
+          .expected = "a regular file below " + root,
+          .help = is_dead      ? "finish the download, or remove the link"
+                  : is_outside ? "replace the link by the file, or say --follow-symlinks"
+                               : "remove it, or get the model again"};
+}
+
 void AddSideFile(const std::string& directory, const std::string& root, const std::string& name, ModelDirectory* to) {
   const std::string path = directory + "/" + name;
-  if (IsDirectory(path)) return;
   const std::string target = ResolvePath(path);
   if (IsRegularFile(path) && !target.empty() && LiesBelow(target, root)) {
     to->side_files.push_back(name);
     return;
   }
-  to->warnings.push_back(
-      {.code = ErrorCode::kInSymlink,
-       .message = fmt::format("\"{}\" is left out: it is not a regular file of the model's directory",
-                              EscapeForTerminal(name)),
-       .where = path,
-       .found = target,
-       .expected = "a regular file below " + root,
-       .help = {}});
+  to->unusable.emplace(name, Unusable(path, name, root));
+  // Directories beside the model are usual.
+  if (!IsDirectory(path)) to->warnings.push_back(to->unusable.at(name));
 }
 
 }  // namespace
 
-ModelDirectory ListModelDirectory(const std::string& directory, const std::string& containment_root) {
+ModelDirectory ListModelDirectory(const std::string& directory, const std::string& link_root) {
   ModelDirectory listing;
   for (const std::string& name : NamesIn(directory)) {
     const std::string lower = LowerCase(name);
@@ -85,7 +99,7 @@ ModelDirectory ListModelDirectory(const std::string& directory, const std::strin
     else if (EndsWithAny(lower, kPickleEndings))
       listing.pickles.push_back(name);
     else if (!name.starts_with('.') && name != "config.json" && !EndsWithAny(lower, kForeignEndings))
-      AddSideFile(directory, containment_root, name, &listing);
+      AddSideFile(directory, link_root, name, &listing);
   }
   return listing;
 }

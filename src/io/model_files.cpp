@@ -9,6 +9,7 @@
 #include "src/io/contained_open.h"
 #include "src/io/hub_cache.h"
 #include "src/io/model_directory.h"
+#include "src/io/safetensors_index.h"
 #include "src/io/sharded_model.h"
 #include "src/io/weight_file.h"
 
@@ -67,13 +68,13 @@ std::string ListNames(const std::vector<std::string>& names) {
                  .where = location.directory,
                  .found = ListNames(listing.pickles),
                  .expected = "safetensors files",
-                 .help = "convert it with safetensors.torch.save_file, or use a revision that has safetensors"});
+                 .help = kConvertPickles});
   }
   FailIncomplete(location, "the directory holds no model weights", {}, "finish the download, or check the path");
 }
 
 std::string ReadContained(const ModelLocation& location, const std::string& path, uint64_t max_bytes) {
-  const UniqueFd fd = OpenContained(location.containment_root, path);
+  const UniqueFd fd = OpenContained(location.LinkRoot(), path);
   if (!fd) FailIncomplete(location, fmt::format("\"{}\" is a link to a file that does not exist", path), {}, {});
   return ReadSmallFile(fd.get(), path, max_bytes);
 }
@@ -138,30 +139,32 @@ std::optional<std::string> FindRawFile(const ModelLocation& location, const Mode
 
 void OpenDirectory(ModelFiles* model) {
   const ModelLocation& location = model->location;
-  ModelDirectory listing = ListModelDirectory(location.directory, location.containment_root);
+  ModelDirectory listing = ListModelDirectory(location.directory, location.LinkRoot());
   if (std::optional<std::string> raw = FindRawFile(location, listing)) listing.single_file = std::move(raw);
   if (!listing.single_file && !listing.index) FailWithoutWeights(location, listing);
   const std::string index_path = location.directory + "/" + listing.index.value_or("");
   if (!listing.single_file) return OpenShards(ReadContained(location, index_path, kMaxIndexBytes), index_path, model);
   const std::string single_path = location.directory + "/" + *listing.single_file;
-  const UniqueFd fd = OpenContained(location.containment_root, single_path);
+  const UniqueFd fd = OpenContained(location.LinkRoot(), single_path);
   if (!fd) FailIncomplete(location, fmt::format("\"{}\" is a link to a file that does not exist", single_path), {}, {});
   OpenSingle(fd, single_path, model);
   if (!listing.index) return;
   ModelFiles sharded;
   sharded.location = location;
   OpenShards(ReadContained(location, index_path, kMaxIndexBytes), index_path, &sharded);
+  model->index_path = index_path;
   CompareWithIndex(single_path, index_path, sharded, model);
 }
 
 // config.json and the files that may be copied are those of the directory, also when the reference names a file.
 void AddSurroundings(ModelFiles* model) {
   const ModelLocation& location = model->location;
-  ModelDirectory listing = ListModelDirectory(location.directory, location.containment_root);
+  ModelDirectory listing = ListModelDirectory(location.directory, location.LinkRoot());
   model->side_files = std::move(listing.side_files);
+  model->unusable = std::move(listing.unusable);
   model->warnings.insert(model->warnings.end(), listing.warnings.begin(), listing.warnings.end());
   const std::string config_path = location.directory + "/config.json";
-  const UniqueFd fd = OpenContained(location.containment_root, config_path);
+  const UniqueFd fd = OpenContained(location.LinkRoot(), config_path);
   if (fd)
     model->config_json = ReadSmallFile(fd.get(), config_path, kMaxConfigBytes);
   else if (IsSymlink(config_path))
@@ -184,6 +187,20 @@ ModelFiles OpenModel(const ModelLocation& location) {
 std::string ModelFiles::SidePath(std::string_view file_name) const {
   const auto elsewhere = side_paths.find(file_name);
   return elsewhere != side_paths.end() ? elsewhere->second : location.directory + "/" + std::string(file_name);
+}
+
+std::set<std::string> ModelFiles::LinkedPlaces() const {
+  std::set<std::string> places;
+  const auto add = [&](const std::string& path) {
+    const std::string target = ResolvePath(path);
+    if (!target.empty() && !LiesBelow(target, location.containment_root))
+      places.insert(std::filesystem::path(target).parent_path());
+  };
+  for (const WeightFile& file : files) add(file.path);
+  if (!index_path.empty()) add(index_path);
+  if (config_json) add(location.directory + "/config.json");
+  for (const std::string& name : side_files) add(SidePath(name));
+  return places;
 }
 
 std::string ModelFiles::ReadSide(std::string_view file_name, uint64_t max_bytes) const {

@@ -28,7 +28,9 @@ inline constexpr const char* kMergeReportFile = "gpumerge_report.json";
 // directory); Error(OUT-IO) when it cannot be written there.
 void CheckOutputTarget(const std::string& target, bool overwrite);
 // Throws Error(OUT-IN-INPUT) when target equals, contains or lies in one of the input directories, links resolved.
-void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs);
+// linked_dirs: where links of the inputs lead; the output may lie beside what they lead to, but not replace it.
+void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs,
+                      const std::vector<std::string>& linked_dirs = {});
 // Free bytes (for this user) of the file system that target will be on; looks at the nearest existing parent.
 uint64_t FreeDiskBytes(const std::string& target);
 // Bytes that an interrupted run's staging directory takes on the disk.

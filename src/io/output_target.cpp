@@ -204,19 +204,20 @@ void CheckTargetContents(const OutputPlaces& places, bool overwrite) {
        .help = "--overwrite replaces the output of an earlier merge as a whole; or choose another --out"});
 }
 
-void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs) {
+void CheckOutputApart(const std::string& target, const std::vector<std::string>& input_dirs,
+                      const std::vector<std::string>& linked_dirs) {
   const OutputPlaces places = FindOutputPlaces(target);
   const std::vector<DirectoryId> output_chain = IdentifyWithParents(places.target);
   const auto output = Identify(places.target);
   std::vector<Diagnostic> problems;
-  for (const std::string& dir : input_dirs) {
+  const auto check = [&](const std::string& dir, bool may_hold_output) {
     const fs::path input_path = ResolvePath(dir);
     if (input_path.empty())
       Throw(ErrorCode::kInMissing, fmt::format("cannot look at the input: {}", ErrnoText(errno)), dir, {});
     const auto input = Identify(input_path);
     const bool is_inside = Contains(output_chain, input);
     const bool contains = Contains(IdentifyWithParents(input_path), output);
-    if (!is_inside && !contains) continue;
+    if (!contains && (!is_inside || may_hold_output)) return;
     const char* relation = is_inside && contains ? "is" : is_inside ? "lies inside" : "contains";
     problems.push_back({.code = ErrorCode::kOutInInput,
                         .message = fmt::format("the output directory {} an input", relation),
@@ -224,7 +225,9 @@ void CheckOutputApart(const std::string& target, const std::vector<std::string>&
                         .found = fmt::format("input {}", dir),
                         .expected = "an output apart from every input",
                         .help = "choose another --out"});
-  }
+  };
+  for (const std::string& dir : input_dirs) check(dir, false);
+  for (const std::string& dir : linked_dirs) check(dir, true);
   if (!problems.empty()) throw Error(std::move(problems));
 }
 

@@ -23,6 +23,9 @@ namespace {
 constexpr size_t kMaxTensors = 2'000'000;
 constexpr size_t kMaxRank = 32;
 constexpr size_t kMaxNameBytes = size_t{64} << 10;
+// Far more than the metadata of any trainer; it is kept as long as the model is open.
+constexpr size_t kMaxMetadataEntries = 100'000;
+constexpr size_t kMaxMetadataBytes = size_t{16} << 20;
 constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr std::array<std::string_view, 3> kFields{"dtype", "shape", "data_offsets"};
 constexpr size_t kNoField = kFields.size();
@@ -129,10 +132,16 @@ class HeaderReader {
   void InMetadata(const JsonEvent& event) {
     switch (event.kind) {
       case JsonKind::kKey:
+        key_end_byte_ = event.end_byte;
+        CountMetadata(event.text.size());
+        if (header_.metadata.size() == kMaxMetadataEntries)
+          Fail(ErrorCode::kResLimit, "too many entries in __metadata__", {},
+               fmt::format("at most {}", kMaxMetadataEntries));
         header_.metadata.emplace_back(event.text, std::string());
         metadata_ends_.push_back(static_cast<uint32_t>(event.end_byte));
         return;
       case JsonKind::kString:
+        CountMetadata(event.text.size());
         header_.metadata.back().second = event.text;
         return;
       case JsonKind::kEndObject:
@@ -141,6 +150,13 @@ class HeaderReader {
       default:
         FailMetadata();
     }
+  }
+
+  void CountMetadata(size_t bytes) {
+    metadata_bytes_ += bytes;
+    if (metadata_bytes_ > kMaxMetadataBytes)
+      Fail(ErrorCode::kResLimit, "too much text in __metadata__", {},
+           fmt::format("at most {} bytes", kMaxMetadataBytes));
   }
 
   void InTensor(const JsonEvent& event) {
@@ -276,6 +292,7 @@ class HeaderReader {
   bool entry_is_metadata_ = false;
   size_t key_end_byte_ = 1;  // of the entry being read
   std::optional<size_t> metadata_key_end_;
+  size_t metadata_bytes_ = 0;
   std::array<bool, kFields.size()> seen_{};
   size_t field_ = kNoField;  // index in kFields
   std::vector<uint64_t> numbers_;

@@ -15,7 +15,9 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <functional>
 #include <map>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -26,6 +28,7 @@ constexpr size_t kMaxEntries = 2'000'000;
 constexpr size_t kMaxTensorNameBytes = size_t{64} << 10;
 constexpr size_t kMaxComponentBytes = 255;
 constexpr size_t kMaxReports = 20;
+constexpr size_t kMaxOtherKeys = 10'000;  // of the index itself and of its metadata
 
 bool EndsWithNoCase(std::string_view text, std::string_view ending) {
   return text.size() >= ending.size() &&
@@ -113,11 +116,20 @@ class IndexReader {
                  : event.text == "metadata" ? Section::kMetadata
                                             : Section::kOther;
       bool& was_seen = section_ == Section::kWeightMap ? has_weight_map_ : has_metadata_;
-      if (section_ != Section::kOther && std::exchange(was_seen, true))
-        Fail(ErrorCode::kIndexDuplicate, fmt::format("the index has the key \"{}\" twice", event.text), {}, "once");
+      if (section_ != Section::kOther) was_seen = true;
+      CheckNew(event.text, &root_keys_);
     } else if (section_ == Section::kWeightMap && event.kind != JsonKind::kBeginObject) {
       FailFormat("weight_map is not an object");
     }
+  }
+
+  void CheckNew(std::string_view key, std::set<std::string, std::less<>>* keys) const {
+    if (keys->size() == kMaxOtherKeys)
+      Fail(ErrorCode::kResLimit, "the index exceeds the limits for untrusted input", "more keys beside its tensors",
+           fmt::format("at most {}", kMaxOtherKeys));
+    if (!keys->emplace(key).second)
+      Fail(ErrorCode::kIndexDuplicate, fmt::format("the index has the key \"{}\" twice", EscapeForTerminal(key)), {},
+           "once");
   }
 
   void InWeightMap(const JsonEvent& event) {
@@ -141,6 +153,8 @@ class IndexReader {
   // Writers are not of one mind: 123, 123.0 and "123" exist. What is no number is not compared.
   void InMetadata(const JsonEvent& event) {
     if (event.kind == JsonKind::kKey) {
+      key_end_byte_ = event.end_byte;
+      CheckNew(event.text, &metadata_keys_);
       at_total_size_ = event.text == "total_size";
       return;
     }
@@ -169,7 +183,7 @@ class IndexReader {
            .where = file_,
            .found = std::string(traversal),
            .expected = "the name of a .safetensors file in the index's directory",
-           .help = is_pickle ? "convert the model to safetensors first" : ""});
+           .help = is_pickle ? kConvertPickles : ""});
     }
     if (!diagnostics.empty()) throw Error(std::move(diagnostics));
   }
@@ -199,6 +213,7 @@ class IndexReader {
   std::vector<Entry> entries_;
   Shards shards_;
   std::optional<double> total_size_;
+  std::set<std::string, std::less<>> root_keys_, metadata_keys_;
 };
 
 }  // namespace

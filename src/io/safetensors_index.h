@@ -13,6 +13,11 @@
 
 namespace gpumerge {
 
+// How to get safetensors from a pickle.
+inline constexpr const char* kConvertPickles =
+    "in Python: weights = torch.load(FILE, weights_only=True), then safetensors.torch.save_file(weights, NEW_FILE, "
+    "{'format': 'pt'}); or use a revision that has safetensors, which huggingface.co/spaces/safetensors/convert makes";
+
 struct IndexEntry {
   std::string tensor;
   uint32_t shard = 0;  // index in SafetensorsIndex::shards

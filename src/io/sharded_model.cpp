@@ -22,6 +22,7 @@ namespace {
 
 // Diagnostics of one kind that are reported one by one; the rest are counted.
 constexpr size_t kMaxReports = 10;
+constexpr size_t kMaxDefects = 100;  // of shards
 
 std::string Quote(std::string_view name) { return "\"" + EscapeForTerminal(name) + "\""; }
 
@@ -47,7 +48,7 @@ void OpenFiles(const SafetensorsIndex& index, ModelFiles* model) {
   for (const std::string& shard : index.shards) {
     const std::string path = model->location.directory + "/" + shard;
     try {
-      const UniqueFd fd = OpenContained(model->location.containment_root, path);
+      const UniqueFd fd = OpenContained(model->location.LinkRoot(), path);
       if (fd)
         AppendWeights(ReadWeightHeader(fd, path), model);
       else
@@ -58,6 +59,12 @@ void OpenFiles(const SafetensorsIndex& index, ModelFiles* model) {
   }
   if (!missing.empty())
     diagnostics.insert(diagnostics.begin(), MissingShards(missing, index.shards.size(), model->location));
+  if (diagnostics.size() > kMaxDefects) {
+    const size_t n_more = diagnostics.size() - kMaxDefects;
+    diagnostics.resize(kMaxDefects);
+    diagnostics.back().help +=
+        fmt::format("{}{} more defects are not shown", diagnostics.back().help.empty() ? "" : "; ", n_more);
+  }
   if (!diagnostics.empty()) throw Error(std::move(diagnostics));
 }
 
@@ -140,29 +147,28 @@ class Comparison {
 
 // Only because the user says so, and never silently.
 void LeaveOutUnlisted(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {
-  std::vector<std::string> left_out;
+  std::vector<std::string>& left_out = model->unlisted;
   const auto is_unlisted = [&](const ModelTensor& tensor) {
     const auto at =
         std::lower_bound(index.entries.begin(), index.entries.end(), tensor.name,
                          [](const IndexEntry& entry, const std::string& name) { return entry.tensor < name; });
     const bool is_listed = at != index.entries.end() && at->tensor == tensor.name;
-    if (!is_listed) left_out.push_back(Quote(tensor.name));
+    if (!is_listed) left_out.push_back(tensor.name);
     return !is_listed;
   };
   std::erase_if(model->tensors, is_unlisted);
   if (left_out.empty()) return;
-  const size_t n_named = std::min(left_out.size(), kMaxReports);
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(left_out.size(), kMaxReports); ++i) named.push_back(Quote(left_out[i]));
   model->warnings.push_back(
       {.code = ErrorCode::kIndexUnlisted,
-       .message =
-           fmt::format("{} that the index does not list left out: {}{}",
-                       left_out.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", left_out.size()),
-                       fmt::join(left_out.begin(), left_out.begin() + static_cast<std::ptrdiff_t>(n_named), ", "),
-                       left_out.size() > n_named ? ", ..." : ""),
+       .message = fmt::format("{} left out, which the index does not list: {}{}",
+                              left_out.size() == 1 ? "1 tensor is" : fmt::format("{} tensors are", left_out.size()),
+                              fmt::join(named, ", "), left_out.size() > named.size() ? ", ..." : ""),
        .where = index_path,
        .found = {},
        .expected = {},
-       .help = "--ignore-unlisted asks for that"});
+       .help = "--ignore-unlisted asks for that; the report lists them all"});
 }
 
 void WarnOfTotalSize(const SafetensorsIndex& index, const std::string& index_path, ModelFiles* model) {
@@ -182,6 +188,7 @@ void WarnOfTotalSize(const SafetensorsIndex& index, const std::string& index_pat
 
 void OpenShards(const std::string& index_json, const std::string& index_path, ModelFiles* model) {
   const SafetensorsIndex index = ParseSafetensorsIndex(index_json, index_path);
+  model->index_path = index_path;
   model->tensors.reserve(index.entries.size());
   OpenFiles(index, model);
   // By name; a tensor that is there twice stays in the order of the shards.

@@ -40,19 +40,26 @@ bool HoldsCodes(const InputModel& model, DType dtype, Float8Policy float8) {
   return !model.stage && float8 == Float8Policy::kError && IsFloat8(dtype);
 }
 
-std::string QuantisedBy(const InputModel& model, Float8Policy float8) {
+// The model's quantization_config without white space; "" where it has none.
+std::string QuantisationOf(const JsonDocument& config) {
   for (const std::vector<std::string>& path : {std::vector<std::string>{"quantization_config"},
                                                std::vector<std::string>{"text_config", "quantization_config"}}) {
-    const std::optional<std::string> raw = model.config.GetRaw(path);
-    if (raw && *raw != "null") return "quantization_config in its config.json";
+    std::string raw = config.GetRaw(path).value_or("null");
+    std::erase_if(raw, [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; });
+    if (raw != "null") return raw;
   }
+  return "";
+}
+
+std::string QuantisedBy(const InputModel& model, Float8Policy float8) {
+  if (!QuantisationOf(model.config).empty()) return "quantization_config in its config.json";
   for (const ModelTensor& tensor : model.files.tensors) {
     const bool is_quantised = std::any_of(kQuantisedEndings.begin(), kQuantisedEndings.end(),
                                           [&](std::string_view ending) { return tensor.name.ends_with(ending); }) ||
                               tensor.name.find(".quant_state.") != std::string::npos;
-    if (is_quantised) return fmt::format("the tensor \"{}\"", tensor.name);
+    if (is_quantised) return fmt::format("the tensor {}", Quote(tensor.name));
     if (HoldsCodes(model, tensor.dtype, float8))
-      return fmt::format("the tensor \"{}\" of type {}", tensor.name, Info(tensor.dtype).name);
+      return fmt::format("the tensor {} of type {}", Quote(tensor.name), Info(tensor.dtype).name);
   }
   return "";
 }
@@ -102,7 +109,7 @@ bool CompatibilityCheck::ShapesAgree(const TensorGroup& group) {
                           inputs_.models[input.model].reference);
   }
   tensor_errors_.push_back({.code = ErrorCode::kMmShape,
-                            .message = fmt::format("tensor \"{}\": the models' shapes differ", group.name),
+                            .message = fmt::format("tensor {}: the models' shapes differ", Quote(group.name)),
                             .found = shapes,
                             .expected = "one shape in all models",
                             .help = "merge models of one architecture and size, or let the base's tensor stand in: "
@@ -143,7 +150,7 @@ bool CompatibilityCheck::TypesAgree(const TensorGroup& group) {
   });
   tensor_errors_.push_back(
       {.code = one_class ? ErrorCode::kMmIntDiffers : ErrorCode::kMmDTypeClass,
-       .message = fmt::format("tensor \"{}\": the models store different kinds of numbers", group.name),
+       .message = fmt::format("tensor {}: the models store different kinds of numbers", Quote(group.name)),
        .found = TypesText(group),
        .expected =
            one_class ? "one type in all models, since such tensors are copied" : "floating types in all models"});
@@ -163,22 +170,54 @@ void CompatibilityCheck::NoteMerged(const TensorGroup& group, bool promoted) {
   promoted_types_.insert(TypesText(group));
 }
 
-void CompatibilityCheck::Report(PlanFindings* findings) const {
+void CompatibilityCheck::NoteSource(uint32_t model, const std::string& tensor) {
+  const InputModel& donor = inputs_.models[inputs_.donor];
+  if (model == inputs_.donor || !donor.has_config() || stored_otherwise_.contains(model)) return;
+  if (QuantisationOf(inputs_.models[model].config) != QuantisationOf(donor.config))
+    stored_otherwise_.emplace(model, tensor);
+}
+
+void CompatibilityCheck::ReportQuantised(PlanFindings* findings) const {
+  const InputModel& donor = inputs_.models[inputs_.donor];
+  const auto text = [](const InputModel& model) {
+    const std::string raw = QuantisationOf(model.config);
+    return raw.empty() ? "no quantization_config in " + Quote(model.reference) : EscapeForTerminal(raw);
+  };
+  // Where arithmetic on codes is refused, that says enough.
+  if (quantised_merged_.empty()) {
+    for (const auto& [model, tensor] : stored_otherwise_) {
+      findings->errors.push_back(
+          {.code = ErrorCode::kMmQuantised,
+           .message =
+               fmt::format("the output would have the config.json of {}, which does not say how {} of {} is stored",
+                           Quote(donor.reference), Quote(tensor), Quote(inputs_.models[model].reference)),
+           .where = inputs_.models[model].files.location.directory,
+           .found = text(inputs_.models[model]),
+           .expected = text(donor),
+           .help = "a loader would take codes for weights, or weights for codes: take all layers from models that are "
+                   "quantised alike, or from unquantised ones"});
+    }
+  }
   for (const auto& [model, tensor] : quantised_merged_) {
     findings->errors.push_back(
         {.code = ErrorCode::kMmQuantised,
-         .message = fmt::format("the model \"{}\" is quantised, and merging would do arithmetic on its tensor \"{}\"",
-                                inputs_.models[model].reference, tensor),
+         .message = fmt::format("the model \"{}\" is quantised, and merging would do arithmetic on its tensor {}",
+                                inputs_.models[model].reference, Quote(tensor)),
          .where = inputs_.models[model].files.location.directory,
          .found = quantised_by_[model],
          .expected = "unquantised weights",
          .help = "use the model's original weights, or dequantise it first; passthrough copies quantised layers. "
                  "`float8: plain` takes 8-bit floats without scales for the numbers they are"});
   }
+}
+
+void CompatibilityCheck::Report(PlanFindings* findings) const {
+  ReportQuantised(findings);
   if (!vocabulary_tensors_.empty()) {
     findings->errors.push_back(
         {.code = ErrorCode::kMmVocab,
-         .message = fmt::format("tensor \"{}\": the models' vocabularies have different sizes", vocabulary_tensors_[0]),
+         .message =
+             fmt::format("tensor {}: the models' vocabularies have different sizes", Quote(vocabulary_tensors_[0])),
          .found = vocabulary_rows_,
          .expected = "the same number of rows in all models",
          .help =

@@ -27,11 +27,15 @@ class CompatibilityCheck {
   // For groups that are merged, not copied. `promoted`: no output type was asked for.
   void NoteMerged(const TensorGroup& group, bool promoted);
 
+  // For every tensor of the output: its bytes come from, or begin with, that model.
+  void NoteSource(uint32_t model, const std::string& tensor);
+
   void Report(PlanFindings* findings) const;
 
  private:
   std::string TypesText(const TensorGroup& group) const;
   std::string RowsText(const TensorGroup& group) const;
+  void ReportQuantised(PlanFindings* findings) const;
 
   const InputSet& inputs_;
   std::vector<std::string> quantised_by_;  // by model; "" = not quantised
@@ -41,6 +45,8 @@ class CompatibilityCheck {
   std::vector<std::string> promoted_, float64_;
   std::set<std::string> promoted_types_;
   std::map<uint32_t, std::string> quantised_merged_;  // model -> first merged tensor
+  // Of models that are stored in another way than the donor's config.json, which the output gets, says.
+  std::map<uint32_t, std::string> stored_otherwise_;  // model -> first tensor of the output
 };
 
 }  // namespace gpumerge

@@ -66,6 +66,8 @@ class Joiner {
     }
     items_.push_back(std::move(items));
     AddFindings(*stage);
+    std::vector<std::string>& read = plan.read_files;
+    read.insert(read.end(), stage->plan.read_files.begin(), stage->plan.read_files.end());
     for (const PlanDropped& dropped : stage->plan.dropped)
       plan.dropped.push_back({dropped.tensor, entry.models[dropped.model]});
     plan.stages.push_back(std::move(entry));

@@ -38,7 +38,8 @@ std::string StageText(const Plan& plan, const PlanItem& item) {
 
 std::string Heading(const Plan& plan, const PlanItem& item) {
   std::string text = StageText(plan, item);
-  if (item.action == PlanAction::kCopy) return fmt::format("{}copy ({})", text, item.reason);
+  if (item.action == PlanAction::kCopy)
+    return fmt::format("{}copy ({})", text, EscapeForTerminal(item.reason, kMaxPathBytes));
   text += Methods()[item.job.method].info->name;
   const std::string params = ParamsText(item.job);
   if (!params.empty()) text += ": " + params;

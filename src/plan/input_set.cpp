@@ -217,8 +217,11 @@ InputSet OpenInputs(const MergeConfig& config, const PlanOptions& options, const
     Prepare(config, config.slices, method, &inputs, &opener, findings);
   else
     PrepareModules(config, method, &inputs, &opener, findings);
-  for (const InputModel& model : inputs.models)
-    findings->warnings.insert(findings->warnings.end(), model.files.warnings.begin(), model.files.warnings.end());
+  for (uint32_t i = 0; i < inputs.models.size(); ++i) {
+    const ModelFiles& files = inputs.models[i].files;
+    findings->warnings.insert(findings->warnings.end(), files.warnings.begin(), files.warnings.end());
+    for (const std::string& name : files.unlisted) findings->dropped.push_back({name, i});
+  }
   return inputs;
 }
 

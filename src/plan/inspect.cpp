@@ -42,10 +42,10 @@ uint64_t CountElems(const ModelTensor& tensor) {
   return n_elems;
 }
 
-ModelSummary Summarise(const std::string& reference, const std::string& hub_cache) {
+ModelSummary Summarise(const std::string& reference, const ModelOptions& options) {
   ModelSummary summary;
   summary.reference = reference;
-  summary.files = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, hub_cache, ""));
+  summary.files = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, options, ""));
   for (const ModelTensor& tensor : summary.files.tensors) {
     ModelSummary::TypeCount& count = summary.types[tensor.dtype];
     ++count.n_tensors;
@@ -119,8 +119,8 @@ std::string SummaryText(const ModelSummary& summary) {
 
 }  // namespace
 
-std::string InspectModel(const std::string& reference, const std::string& hub_cache, bool json) {
-  const ModelSummary summary = Summarise(reference, hub_cache);
+std::string InspectModel(const std::string& reference, const ModelOptions& options, bool json) {
+  const ModelSummary summary = Summarise(reference, options);
   return json ? SummaryToJson(summary) : SummaryText(summary);
 }
 

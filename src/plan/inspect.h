@@ -16,7 +16,7 @@
 namespace gpumerge {
 
 // reference: a directory, a hub reference, a .safetensors file or an index. Text for people, or JSON with stable keys.
-std::string InspectModel(const std::string& reference, const std::string& hub_cache, bool json);
+std::string InspectModel(const std::string& reference, const ModelOptions& options, bool json);
 
 struct ModelSummary {
   std::string reference;

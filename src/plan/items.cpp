@@ -65,6 +65,8 @@ class ItemMaker {
     return FinishMerge(passthrough, group, std::move(item));
   }
 
+  void NoteSource(const PlanItem& item) { compatibility_.NoteSource(item.inputs[0].model, item.name); }
+
   void Report(PlanFindings* findings) const {
     compatibility_.Report(findings);
     params_.Report(findings);
@@ -242,7 +244,7 @@ class ItemMaker {
     Problem& known = problems_[{problem.code, problem.message}];
     if (known.n_tensors++ > 0) return;
     known.diagnostic = {.code = problem.code,
-                        .message = fmt::format("tensor \"{}\": {}", tensor, problem.message),
+                        .message = fmt::format("tensor {}: {}", Quote(tensor), problem.message),
                         .where = Info(problem.code).exit_status == 3 ? config_.file : "",
                         .help = problem.help};
   }
@@ -265,7 +267,10 @@ std::vector<PlanItem> MakeItems(const MergeConfig& config, const InputSet& input
   std::vector<PlanItem> items;
   items.reserve(groups.size());
   for (const TensorGroup& group : groups) {
-    if (std::optional<PlanItem> item = maker.Make(group)) items.push_back(std::move(*item));
+    std::optional<PlanItem> item = maker.Make(group);
+    if (!item) continue;
+    maker.NoteSource(*item);
+    items.push_back(std::move(*item));
   }
   maker.Report(findings);
   return items;

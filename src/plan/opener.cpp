@@ -54,9 +54,9 @@ std::optional<uint32_t> Opener::OpenNew(const ModelRef& reference, const std::st
       const StageModel& stage = open_stage_(reference);
       return Add({text, "document " + text, stage.number, stage.files, ConfigOf(stage.files, text), {}});
     }
-    ModelLocation location = LocateModel(reference, options_.hub_cache, Where(config_, reference.at));
-    if (options_.follow_symlinks && !location.is_hub) location.containment_root = "/";
-    location.ignore_unlisted = options_.ignore_unlisted;
+    const ModelLocation location =
+        LocateModel(reference, ModelOptions{options_.hub_cache, options_.follow_symlinks, options_.ignore_unlisted},
+                    Where(config_, reference.at));
     const std::string identity = IdentityOf(location);
     const auto known = by_identity_.find(identity);
     if (known != by_identity_.end()) return known->second;

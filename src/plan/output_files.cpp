@@ -31,6 +31,10 @@ constexpr std::array<std::string_view, 5> kDonorFiles{"generation_config.json", 
                                                       "preprocessor_config.json", "processor_config.json",
                                                       "video_preprocessor_config.json"};
 
+// Of every model: its tokens' ids must be known to be the others'.
+constexpr std::array<std::string_view, 4> kTokenIdFiles{"added_tokens.json", "tokenizer.json", "tokenizer.model",
+                                                        "vocab.json"};
+
 // No tokenizer is larger; what is called like one and is may be anything.
 constexpr uint64_t kMaxCopiedBytes = uint64_t{512} << 20;
 
@@ -86,6 +90,38 @@ std::vector<std::string> CodeFiles(const ModelFiles& files) {
   std::copy_if(files.side_files.begin(), files.side_files.end(), std::back_inserter(names),
                [](const std::string& name) { return name.ends_with(".py"); });
   return names;
+}
+
+void CheckSideFiles(const InputSet& inputs, bool copies_code, PlanFindings* findings) {
+  if (!inputs.models[inputs.donor].has_config()) return;
+  const auto is_one_of = [](const auto& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  for (uint32_t i = 0; i < inputs.models.size(); ++i) {
+    for (const auto& [name, problem] : inputs.models[i].files.unusable) {
+      const bool is_copied = (i == inputs.tokenizer && is_one_of(kTokenizerFiles, name)) ||
+                             (i == inputs.donor && is_one_of(kDonorFiles, name)) ||
+                             (i == inputs.donor && copies_code && name.ends_with(".py"));
+      if (is_copied || is_one_of(kTokenIdFiles, name)) findings->errors.push_back(problem);
+    }
+  }
+}
+
+void AddReadFiles(const InputSet& inputs, bool has_chat_template, Plan* plan) {
+  constexpr std::array<std::string_view, 3> kTemplateFiles{"chat_template.jinja", "chat_template.json",
+                                                           "tokenizer_config.json"};
+  for (const InputModel& model : inputs.models) {
+    if (model.stage) continue;
+    const ModelFiles& files = model.files;
+    if (files.config_json) plan->read_files.push_back(files.location.directory + "/config.json");
+    if (!files.index_path.empty()) plan->read_files.push_back(files.index_path);
+    for (const std::string& name : files.side_files) {
+      const bool is_read =
+          std::find(kTokenIdFiles.begin(), kTokenIdFiles.end(), name) != kTokenIdFiles.end() ||
+          (has_chat_template && std::find(kTemplateFiles.begin(), kTemplateFiles.end(), name) != kTemplateFiles.end());
+      if (is_read) plan->read_files.push_back(files.SidePath(name));
+    }
+  }
 }
 
 void AddModelFiles(const InputSet& inputs, std::string config_json, bool copies_code, Plan* plan) {

@@ -22,6 +22,10 @@ inline constexpr std::string_view kModelCardFile = "README.md";
 
 // Python files beside a model's config.json.
 std::vector<std::string> CodeFiles(const ModelFiles& files);
+// Errors for what stands in place of files that AddModelFiles would copy, or that tokens are compared by.
+void CheckSideFiles(const InputSet& inputs, bool copies_code, PlanFindings* findings);
+// Notes what was read of the models besides headers, to plan the merge.
+void AddReadFiles(const InputSet& inputs, bool has_chat_template, Plan* plan);
 // What another merge would read as well: config.json, tokenizer and settings; and code, if asked for.
 void AddModelFiles(const InputSet& inputs, std::string config_json, bool copies_code, Plan* plan);
 // Index, card and recipe; the rest of the plan is complete.

@@ -95,8 +95,9 @@ void ParamResolver::ReportMissing(PlanFindings* findings) const {
   for (const auto& [key, missing] : missing_) {
     const auto& [param, model] = key;
     const std::string tensors =
-        missing.n_tensors == 1 ? fmt::format("tensor \"{}\"", missing.first_tensor)
-                               : fmt::format("tensor \"{}\" and {} more", missing.first_tensor, missing.n_tensors - 1);
+        missing.n_tensors == 1
+            ? "tensor " + Quote(missing.first_tensor)
+            : fmt::format("tensor {} and {} more", Quote(missing.first_tensor), missing.n_tensors - 1);
     Diagnostic problem{.code = ErrorCode::kCfgMissing,
                        .message = fmt::format("the required parameter {} has no value for {}", param, tensors),
                        .where = config_.file};
@@ -123,7 +124,7 @@ void ParamResolver::Report(PlanFindings* findings) const {
   for (const auto& [param, fraction] : fractions_) {
     findings->errors.push_back(
         {.code = ErrorCode::kCfgRange,
-         .message = fmt::format("the gradient of {} is no whole number at tensor \"{}\"", param, fraction.tensor),
+         .message = fmt::format("the gradient of {} is no whole number at tensor {}", param, Quote(fraction.tensor)),
          .where = config_.file,
          .found = fmt::format("{}", fraction.value),
          .expected = "a whole number at every layer",

@@ -5,6 +5,7 @@
 // recipe at once. Not thread-safe.
 #pragma once
 
+#include "src/base/text.h"
 #include "src/config/findings.h"
 
 #include "gpumerge/config.h"
@@ -43,7 +44,10 @@ inline void AddOnce(const Diagnostic& problem, std::vector<Diagnostic>* problems
 
 inline std::string Where(const MergeConfig& config, Location at) { return FormatLocation(config.file, at); }
 
-// "a, b, c and 4 more".
+// A name from a file, short and fit to be printed.
+inline std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
+
+// "a, b, c and 4 more", each as Quote has it.
 template <class Strings>
 std::string ListSome(const Strings& names, size_t max_listed = kMaxListed) {
   std::string text;
@@ -51,7 +55,7 @@ std::string ListSome(const Strings& names, size_t max_listed = kMaxListed) {
   for (const auto& name : names) {
     if (n_listed == max_listed) break;
     if (n_listed++ > 0) text += ", ";
-    text += name;
+    text += EscapeForTerminal(name);
   }
   if (names.size() > n_listed) text += fmt::format(" and {} more", names.size() - n_listed);
   return text;

@@ -58,10 +58,10 @@ void ChooseOutput(const MergeConfig& config, const PlanOptions& options, Plan* p
   plan->output_dir = std::move(absolute);
 }
 
-void CheckOutput(const std::vector<std::string>& input_dirs, const PlanOptions& options, const std::string& output_dir,
-                 PlanFindings* findings) {
+void CheckOutput(const std::set<std::string>& input_dirs, const std::set<std::string>& linked_dirs,
+                 const PlanOptions& options, const std::string& output_dir, PlanFindings* findings) {
   try {
-    CheckOutputApart(output_dir, input_dirs);
+    CheckOutputApart(output_dir, {input_dirs.begin(), input_dirs.end()}, {linked_dirs.begin(), linked_dirs.end()});
     CheckOutputTarget(output_dir, options.overwrite);
   } catch (const Error& error) {
     findings->errors.insert(findings->errors.end(), error.diagnostics().begin(), error.diagnostics().end());
@@ -170,7 +170,10 @@ class DocumentPlanner {
         config, options_, *method.info,
         [this](const ModelRef& reference) -> const StageModel& { return Open(reference); }, &findings);
     for (const InputModel& model : inputs.models)
-      if (!model.stage) input_dirs_.push_back(model.files.location.directory);
+      if (!model.stage) {
+        input_dirs_.insert(model.files.location.containment_root);
+        linked_dirs_.merge(model.files.LinkedPlaces());
+      }
     findings.ThrowIfErrors();  // what follows would only repeat these in other words
 
     PlannedDocument planned;
@@ -180,7 +183,7 @@ class DocumentPlanner {
     plan.seed = config.seed;
     if (is_output) {
       ChooseOutput(config, options_, &plan);
-      CheckOutput(input_dirs_, options_, plan.output_dir, &findings);
+      CheckOutput(input_dirs_, linked_dirs_, options_, plan.output_dir, &findings);
     }
     CompareConfigs(inputs, options_.copy_code, &findings);
     HeadPlan head;
@@ -196,6 +199,7 @@ class DocumentPlanner {
     plan.items = MakeItems(config, inputs, groups, method, &findings);
     CheckModelTrims(plan.items, inputs, options_.stages_are_kept, &findings);
     CheckNotEmpty(inputs, groups, &findings);
+    CheckSideFiles(inputs, options_.copy_code, &findings);
     CheckVocabularies(inputs, &findings);
     std::string config_json = MakeConfigJson(config, inputs, head, plan.items, &findings);
     const std::optional<std::string> chat_template = ChooseTemplate(config, inputs, &findings);
@@ -211,6 +215,7 @@ class DocumentPlanner {
     AddModels(inputs, &plan);
     AddFiles(inputs, &plan);
     for (const InputModel& model : inputs.models) planned.identities.push_back(model.identity);
+    AddReadFiles(inputs, config.chat_template.has_value(), &plan);
     AddModelFiles(inputs, std::move(config_json), options_.copy_code, &plan);
     if (chat_template) AddChatTemplate(*chat_template, inputs, &plan);
     return planned;
@@ -247,7 +252,7 @@ class DocumentPlanner {
   std::map<std::string, StageModel> models_;
   std::map<std::string, Error> failed_;
   std::set<std::string> under_way_;
-  std::vector<std::string> input_dirs_;
+  std::set<std::string> input_dirs_, linked_dirs_;  // of every document
 };
 
 }  // namespace

@@ -16,20 +16,34 @@
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t kMaxTokenizerBytes = uint64_t{256} << 20;
+constexpr uint64_t kMaxTextBytes = uint64_t{256} << 20;
+constexpr uint64_t kPieceBytes = uint64_t{64} << 10;
 constexpr std::string_view kSentencePiece = "tokenizer.model";
 
 bool HasFile(const ModelFiles& files, std::string_view name) {
   return std::find(files.side_files.begin(), files.side_files.end(), name) != files.side_files.end();
 }
 
-std::string ReadSide(const ModelFiles& files, std::string_view name) {
-  return files.ReadSide(name, kMaxTokenizerBytes);
+// In pieces: two tokenizers can be more than the memory that a merge is allowed.
+bool SameContents(const std::string& path_a, const std::string& path_b) {
+  const UniqueFd a = OpenRegular(path_a), b = OpenRegular(path_b);
+  const uint64_t size_bytes = RegularFileSize(a.get(), path_a);
+  if (size_bytes != RegularFileSize(b.get(), path_b)) return false;
+  std::string piece_a(kPieceBytes, '\0'), piece_b(kPieceBytes, '\0');
+  for (uint64_t at = 0; at < size_bytes; at += kPieceBytes) {
+    const size_t bytes = std::min(kPieceBytes, size_bytes - at);
+    ReadFully(a.get(), at, piece_a.data(), bytes, path_a);
+    ReadFully(b.get(), at, piece_b.data(), bytes, path_b);
+    if (std::string_view(piece_a).substr(0, bytes) != std::string_view(piece_b).substr(0, bytes)) return false;
+  }
+  return true;
 }
 
 bool SameFile(const ModelFiles& a, const ModelFiles& b, std::string_view name) {
-  if (HasFile(a, name) != HasFile(b, name)) return false;
-  return !HasFile(a, name) || ReadSide(a, name) == ReadSide(b, name);
+  if (!HasFile(a, name) || !HasFile(b, name)) return HasFile(a, name) == HasFile(b, name);
+  const bool is_text = a.side_texts.contains(name) || b.side_texts.contains(name);
+  return is_text ? a.ReadSide(name, kMaxTextBytes) == b.ReadSide(name, kMaxTextBytes)
+                 : SameContents(a.SidePath(name), b.SidePath(name));
 }
 
 bool HasTokenizer(const ModelFiles& files) {

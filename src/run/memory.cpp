@@ -56,6 +56,13 @@ uint64_t CgroupLimitBytes() {
   return limit;
 }
 
+// Half of what `ulimit -v` leaves: threads' stacks and the allocator's reserves are address space as well.
+uint64_t AddressSpaceBytes() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return ~uint64_t{0};
+  return (limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, ProcValue("/proc/self/status", "VmSize:"))) / 2;
+}
+
 }  // namespace
 
 uint64_t ResidentBytes(bool anonymous_only) {
@@ -70,7 +77,8 @@ uint64_t PeakResidentBytes() {
 
 uint64_t DefaultMemoryBytes(const Plan& plan) {
   const uint64_t available = ProcValue("/proc/meminfo", "MemAvailable:");
-  return std::min({available / 2, CgroupLimitBytes(), kDefaultBytes + Totals(plan).largest_group_bytes});
+  return std::min(
+      {available / 2, CgroupLimitBytes(), AddressSpaceBytes(), kDefaultBytes + Totals(plan).largest_group_bytes});
 }
 
 }  // namespace gpumerge

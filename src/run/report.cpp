@@ -4,6 +4,7 @@
 #include "src/run/report.h"
 
 #include "src/base/hash.h"
+#include "src/base/text.h"
 #include "src/plan/output_files.h"
 #include "src/run/rounding.h"
 #include "src/run/value_warnings.h"
@@ -47,12 +48,17 @@ Json Params(const MergeJob& job) {
 }
 
 // Warnings speak of models as the recipe does, often by path; the report calls them by name.
+// Only where one stands in quotes or begins a quoted path: a reference such as "." or "m" occurs in many a word.
 std::string WithoutPaths(const Plan& plan, std::string message) {
   for (const PlanModel& model : plan.models) {
-    for (const std::string& path : {model.directory, model.reference}) {
+    for (const std::string& place : {model.directory, model.reference}) {
+      const std::string path = EscapeForTerminal(place);
       if (path.empty() || path == model.name) continue;
-      for (size_t at = message.find(path); at != std::string::npos; at = message.find(path, at + model.name.size()))
-        message.replace(at, path.size(), model.name);
+      for (size_t at = message.find(path, 1); at != std::string::npos; at = message.find(path, at + 1)) {
+        const char end = at + path.size() < message.size() ? message[at + path.size()] : ' ';
+        const bool is_path = end == '"' || (end == '/' && path.starts_with('/'));
+        if (message[at - 1] == '"' && is_path) message.replace(at, path.size(), EscapeForTerminal(model.name));
+      }
     }
   }
   return message;

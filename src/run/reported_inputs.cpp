@@ -7,6 +7,7 @@
 
 #include "src/base/text.h"
 #include "src/plan/output_files.h"
+#include "src/plan/plan_findings.h"
 
 #include "gpumerge/merge.h"
 
@@ -18,8 +19,6 @@
 
 namespace gpumerge {
 namespace {
-
-std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
 
 template <class Owner>
 void AddReferences(const Owner& owner, std::vector<ModelRef>* references) {
@@ -37,7 +36,7 @@ void AddDocument(const MergeConfig& config, std::vector<ModelRef>* references) {
 }
 
 // Every place that the recipe names, once.
-std::vector<std::pair<std::string, ModelLocation>> LocateAll(const std::string& recipe, const std::string& hub_cache,
+std::vector<std::pair<std::string, ModelLocation>> LocateAll(const std::string& recipe, const ModelOptions& options,
                                                              std::vector<Diagnostic>* errors) {
   std::vector<Diagnostic> ignored_warnings;
   const MergeConfig config = LoadConfig(recipe, &ignored_warnings);
@@ -49,7 +48,7 @@ std::vector<std::pair<std::string, ModelLocation>> LocateAll(const std::string& 
   for (const ModelRef& reference : references) {
     if (reference.is_stage || !seen.insert(reference.text + '\n' + reference.revision.value_or("")).second) continue;
     try {
-      ModelLocation location = LocateModel(reference, hub_cache, FormatLocation(recipe, reference.at));
+      ModelLocation location = LocateModel(reference, options, FormatLocation(recipe, reference.at));
       if (seen.insert(location.directory + "\n\n" + location.weights_path).second)
         located.emplace_back(reference.text, std::move(location));
     } catch (const Error& error) {
@@ -79,22 +78,25 @@ bool BeginsRight(const ModelFiles& files, const std::map<std::string, std::strin
 
 }  // namespace
 
-ReportedInputs::ReportedInputs(const MergeReport& report, const ModelLocation& output, const std::string& hub_cache,
+ReportedInputs::ReportedInputs(const MergeReport& report, const ModelLocation& output, const ModelOptions& options,
                                std::vector<Diagnostic>* errors) {
   const std::string recipe = output.directory + "/" + std::string(kRecipeFile);
-  const auto located = LocateAll(recipe, hub_cache, errors);
+  const auto located = LocateAll(recipe, options, errors);
   for (size_t m = 0; m < report.models.size(); ++m) {
     std::map<std::string, std::string> hashes = HashesOf(report, m);
     if (report.models[m].is_stage || hashes.empty()) continue;
     std::vector<Found> candidates;
+    bool is_damaged = false;  // found, but it cannot be opened, as is said already
     for (const auto& [reference, location] : located) {
       if (location.name != report.models[m].name) continue;
       try {
         candidates.push_back({reference, OpenModel(location), hashes, {}});
       } catch (const Error& error) {
+        is_damaged = true;
         errors->insert(errors->end(), error.diagnostics().begin(), error.diagnostics().end());
       }
     }
+    if (candidates.empty() && is_damaged) continue;
     if (candidates.empty()) {
       errors->push_back({.code = ErrorCode::kInMissing,
                          .message = fmt::format("the merge's input {} was not found", Quote(report.models[m].name)),

@@ -21,7 +21,7 @@ namespace gpumerge {
 class ReportedInputs {
  public:
   // output: of the merge. What cannot be found goes to errors. Throws Error for a recipe that cannot be read.
-  ReportedInputs(const MergeReport& report, const ModelLocation& output, const std::string& hub_cache,
+  ReportedInputs(const MergeReport& report, const ModelLocation& output, const ModelOptions& options,
                  std::vector<Diagnostic>* errors);
 
   uint64_t n_models() const { return models_.size(); }

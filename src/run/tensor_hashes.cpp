@@ -24,7 +24,7 @@ constexpr uint64_t kPieceBytes = uint64_t{4} << 20;
 constexpr auto kReportInterval = std::chrono::milliseconds(100);
 
 UniqueFd OpenUnchanged(const ModelFiles& model, const WeightFile& file) {
-  UniqueFd fd = OpenContained(model.location.containment_root, file.path);
+  UniqueFd fd = OpenContained(model.location.LinkRoot(), file.path);
   if (!fd) throw FileChanged(file.path);
   CheckOpenUnchanged(fd.get(), file.path, file.identity);
   return fd;

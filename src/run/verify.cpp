@@ -26,9 +26,7 @@
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t kMaxReportBytes = uint64_t{1} << 30;
-
-std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
+constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
 
 Diagnostic NotAsReported(std::string message, std::string where) {
   return {.code = ErrorCode::kOutVerify,
@@ -39,7 +37,7 @@ Diagnostic NotAsReported(std::string message, std::string where) {
 
 std::optional<MergeReport> ReadReport(const ModelLocation& location) {
   const std::string path = location.directory + "/" + kMergeReportFile;
-  const UniqueFd fd = OpenContained(location.containment_root, path);
+  const UniqueFd fd = OpenContained(location.LinkRoot(), path);
   if (!fd) return std::nullopt;
   return ParseMergeReport(ReadSmallFile(fd.get(), path, kMaxReportBytes), path);
 }
@@ -115,7 +113,7 @@ uint64_t HeaderBytes(const ModelFiles& model, const std::string& path) {
 void CheckFiles(const MergeReport& report, const ModelFiles& model, std::vector<Diagnostic>* errors) {
   for (const ReportFile& file : report.files) {
     const std::string path = model.location.directory + "/" + file.name;
-    const UniqueFd fd = OpenContained(model.location.containment_root, path);
+    const UniqueFd fd = OpenContained(model.location.LinkRoot(), path);
     if (!fd) {
       errors->push_back(NotAsReported(fmt::format("the file {} of the report is not there", Quote(file.name)), path));
       continue;
@@ -134,7 +132,7 @@ void CheckFiles(const MergeReport& report, const ModelFiles& model, std::vector<
 
 // What another export left in the directory can be loaded instead of the merge.
 void FindStrangers(const ModelFiles& model, std::vector<Diagnostic>* warnings) {
-  const ModelDirectory listing = ListModelDirectory(model.location.directory, model.location.containment_root);
+  const ModelDirectory listing = ListModelDirectory(model.location.directory, model.location.LinkRoot());
   std::vector<std::string> strangers = listing.pickles;
   for (const std::string& name : listing.other_weights) {
     const bool is_own = std::any_of(model.files.begin(), model.files.end(), [&](const WeightFile& file) {
@@ -177,7 +175,7 @@ Error NoReport(const ModelFiles& model) {
 }  // namespace
 
 VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& options) {
-  const ModelFiles model = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, options.hub_cache, ""));
+  const ModelFiles model = OpenModel(LocateModel({.text = reference, .at = {}, .revision = {}}, options.models, ""));
   VerifyResult result;
   result.directory = model.location.directory;
   result.n_files = model.files.size();
@@ -202,7 +200,7 @@ VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& opti
     Comparison comparison(*report, model, &errors);
     comparison.Tables();
     std::optional<ReportedInputs> inputs;
-    if (options.inputs) inputs.emplace(*report, model.location, options.hub_cache, &errors);
+    if (options.inputs) inputs.emplace(*report, model.location, options.models, &errors);
     TensorHashes hashes(BytesOf(comparison.there()) + (inputs ? inputs->bytes() : 0),
                         comparison.there().size() + (inputs ? inputs->n_tensors() : 0), options.on_progress);
     result.n_hashed = comparison.Hashes(&hashes);

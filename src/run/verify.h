@@ -5,6 +5,8 @@
 // a merge left its report, every tensor's hash; on request also the merge's inputs. Changes nothing. Thread-safe.
 #pragma once
 
+#include "src/io/model_files.h"
+
 #include "gpumerge/error.h"
 #include "gpumerge/options.h"
 
@@ -16,9 +18,9 @@
 namespace gpumerge {
 
 struct VerifyOptions {
-  std::string hub_cache;  // as PlanOptions
-  bool inputs = false;    // hash what the merge read, too
-  bool strict = false;    // warnings are errors
+  ModelOptions models;  // of the model, and of the merge's inputs
+  bool inputs = false;  // hash what the merge read, too
+  bool strict = false;  // warnings are errors
   std::function<bool(const Progress&)> on_progress;
 };
 
@@ -27,7 +29,7 @@ struct VerifyResult {
   bool has_report = false;
   std::string version, method;  // of the merge, by its report
   uint64_t n_files = 0, n_tensors = 0, tensor_bytes = 0;
-  uint64_t n_hashed = 0;  // tensors whose bytes have the hash that the report states
+  uint64_t n_hashed = 0;      // tensors whose bytes have the hash that the report states
   uint64_t n_side_files = 0;  // config.json, tokenizer and so on, hashed likewise
   uint64_t n_input_models = 0, n_input_tensors = 0, input_bytes = 0;
   std::vector<Diagnostic> warnings;

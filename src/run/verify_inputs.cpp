@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <filesystem>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -40,14 +39,11 @@ struct Candidate {
   uint64_t size_bytes = 0;
 };
 
-// What is read besides weights, where it is there.
+// What is read besides weights.
 std::vector<std::string> SideFiles(const Plan& plan) {
   std::set<std::string> paths;
   for (const PlanCopiedFile& file : plan.copied_files) paths.insert(file.source_path);
-  for (const PlanModel& model : plan.models)
-    for (const char* name : {"config.json", "model.safetensors.index.json"})
-      if (const std::string path = model.directory + "/" + name; !model.stage && IsRegularFile(path))
-        paths.insert(path);
+  paths.insert(plan.read_files.begin(), plan.read_files.end());
   return {paths.begin(), paths.end()};
 }
 
@@ -70,9 +66,10 @@ class Verification {
       if (std::optional<KnownChecksum> known = find(path))
         candidates_.push_back({path, std::move(*known), std::nullopt});
       else
-        result_.unknown.push_back(std::filesystem::path(path).filename());
+        result_.unknown.push_back(path);
     }
     CheckAllKnown();
+    if (listed) result_.unread = listed->Unused();
     for (Candidate& file : candidates_) {
       file.size_bytes =
           file.planned ? file.planned->size_bytes : RegularFileSize(OpenRegular(file.path).get(), file.path);
@@ -83,10 +80,19 @@ class Verification {
 
   VerifiedInputs Run() {
     std::vector<std::thread> threads;
-    const size_t n_threads = std::min<size_t>(ReaderThreads(options_), candidates_.size());
-    n_running_ = n_threads;
-    for (size_t i = 0; i < n_threads; ++i) threads.emplace_back([this] { Work(); });
-    const bool was_stopped = !Watch();
+    bool was_stopped = false;
+    try {
+      const size_t n_threads = std::min<size_t>(ReaderThreads(options_), candidates_.size());
+      for (size_t i = 0; i < n_threads; ++i) {
+        ++n_running_;
+        threads.emplace_back([this] { Work(); });
+      }
+      was_stopped = !Watch();
+    } catch (...) {  // a thread that cannot be started stops those that were
+      stop_ = true;
+      for (std::thread& thread : threads) thread.join();
+      throw;
+    }
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
     if (was_stopped) throw Error({.code = ErrorCode::kCancelled, .message = "stopped while the inputs were verified"});

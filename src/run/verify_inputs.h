@@ -17,6 +17,7 @@ namespace gpumerge {
 struct VerifiedInputs {
   uint64_t n_files = 0, size_bytes = 0;
   std::vector<std::string> unknown;  // small files (config.json, tokenizers) of which no checksum is known
+  std::vector<std::string> unread;   // files that the manifest lists and the merge does not read
 };
 
 // manifest: a list in sha256sum's form, which goes before what the hub says; "" = none. threads as in RunOptions.

@@ -3,9 +3,10 @@
 """What goes wrong in practice: the right code and exit status, a message that helps, and nothing written."""
 import json
 import os
+import resource
 import unittest
 
-from support import BINARY, CliTest, MODELS, f32, write_safetensors
+from support import BINARY, CliTest, MODELS, digests, f32, write_safetensors
 
 
 class Errors(CliTest):
@@ -75,6 +76,31 @@ class Errors(CliTest):
         self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "b", "--overwrite"))
         self.assertEqual(sorted(os.listdir(self.folder / "a")), ["config.json", "model.safetensors"])
 
+    def test_output_where_the_links_of_an_input_lead(self):
+        self.expect(self.run_program("recipe.yaml", "prev"), 0)
+        (self.folder / "lnk").mkdir()
+        (self.folder / "lnk/m.safetensors").symlink_to("../prev/model.safetensors")
+        before = digests(self.folder / "prev")
+        self.write_linear(models=("lnk/m.safetensors",))
+        for out in ("prev", "."):
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", out, "--overwrite"))
+        (self.folder / "lnk/m.safetensors").rename(self.folder / "lnk/model.safetensors")
+        (self.folder / "b/tokenizer.json").symlink_to("../prev/README.md")
+        for model in ("lnk", "b"):
+            self.write_linear(models=(model,))
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", "prev", "--overwrite", "--follow-symlinks"))
+        self.assertEqual(digests(self.folder / "prev"), before)
+
+    def test_output_inside_the_repository_of_a_hub_model(self):
+        repository = self.folder / "hub/models--org--name"
+        snapshot = self.write_model(f"hub/models--org--name/snapshots/{'a' * 40}", {"x.weight": ("F32", [1], f32(1))})
+        (repository / "blobs").mkdir()
+        (snapshot / "model.safetensors").rename(repository / "blobs/1")
+        (snapshot / "model.safetensors").symlink_to("../../blobs/1")
+        self.write_linear(models=(snapshot,))
+        for words in ((), ("--follow-symlinks",)):
+            self.expect_refusal(9, "error[OUT-IN-INPUT]", words=("recipe.yaml", repository / "blobs/out", *words))
+
     def test_output_exists(self):
         self.write("out/precious.txt", "mine")
         self.expect_refusal(9, "error[OUT-EXISTS]", "--overwrite")
@@ -89,6 +115,31 @@ class Errors(CliTest):
         (self.folder / "a/model.safetensors").symlink_to("../real.safetensors")
         self.expect_refusal(5, "error[IN-SYMLINK]", "--follow-symlinks")
         self.expect(self.run_program("recipe.yaml", "out", "--follow-symlinks"), 0)
+        result = self.run_program("verify", "out", "--inputs")
+        self.expect(result, 5, "error[IN-SYMLINK]")
+        self.assertNotIn("was not found", result.stderr)
+        for words in (("verify", "out", "--inputs"), ("verify", "a"), ("inspect", "a")):
+            self.expect(self.run_program(*words, "--follow-symlinks"), 0)
+
+    def test_side_files_that_cannot_be_copied(self):
+        def put(model, name, kind):
+            path = self.folder / model / name
+            path.mkdir() if kind == "directory" else os.mkfifo(path) if kind == "FIFO" else path.symlink_to(kind)
+            return path
+
+        self.write("settings.json", "{}")
+        for kind, status, code in (("../../gone", 4, "IN-INCOMPLETE"), ("../settings.json", 5, "IN-SYMLINK"),
+                                   ("FIFO", 5, "IN-NOTREG"), ("directory", 5, "IN-NOTREG")):
+            for model, name in (("a", "tokenizer.json"), ("a", "generation_config.json"), ("b", "tokenizer.json")):
+                path = put(model, name, kind)
+                self.expect_refusal(status, f"error[{code}]", name)
+                path.rmdir() if kind == "directory" else path.unlink()
+        put("a", "LICENSE", "../../gone")
+        put("b", "generation_config.json", "../../gone")
+        put("b", "onnx", "directory")
+        result = self.run_program("recipe.yaml", "out")
+        self.expect(result, 0, "warning[IN-INCOMPLETE]", "LICENSE", "generation_config.json")
+        self.assertNotIn("onnx", result.stderr)
 
     def test_code_is_copied_only_when_asked_for(self):
         config = json.loads((self.folder / "a/config.json").read_text())
@@ -115,6 +166,10 @@ class Errors(CliTest):
         report = (self.folder / "out/gpumerge_report.json").read_text()
         self.assertEqual([tensor["name"] for tensor in json.loads(report)["tensors"]], ["x"])
         self.assertIn("IX-UNLISTED", report)
+        self.assertEqual(json.loads(report)["dropped"], [{"tensor": "stray", "model": 0}])
+        self.expect(self.run_program("inspect", "c"), 5, "--ignore-unlisted")
+        for words in (("inspect", "c"), ("verify", "c"), ("verify", "out", "--inputs")):
+            self.expect(self.run_program(*words, "--ignore-unlisted"), 0)
 
     def test_working_directory_that_was_deleted(self):
         for words in (("recipe.yaml", "out"), ("plan", str(self.recipe)), ("inspect", "a")):
@@ -196,6 +251,58 @@ class Errors(CliTest):
             self.expect(result, 0)
             for bad in ("\x1b", "\u202e"):
                 self.assertNotIn(bad, result.stdout + result.stderr)
+
+    def test_hostile_directories_do_not_reach_the_terminal(self):
+        integers = ("I32", [1], b"\1\0\0\0")
+        for name in ("d\x1b[31m\u202e", "e\x1b[31m"):
+            self.write_model(name, {"x\x1b[32m": ("F32", [1], f32(1)), "n\x1b": integers})
+            self.write(f"{name}/code\x1b.py", "")
+        self.write("recipe.yaml", 'merge_method: linear\nint_policy: base\nmodels:\n'
+                                  '  - {model: "d\\e[31m\\u202e", parameters: {weight: 1}}\n'
+                                  '  - {model: "e\\e[31m", parameters: {weight: 1}}\n')
+        for words in (("plan", "recipe.yaml", "--copy-code"), ("recipe.yaml", "out", "--verbose", "--copy-code"),
+                      ("inspect", "d\x1b[31m\u202e"), ("verify", "out"), ("verify", "out", "--inputs"),
+                      ("verify", "d\x1b[31m\u202e")):
+            result = self.run_program(*words)
+            self.expect(result, 0)
+            for bad in ("\x1b", "\u202e"):
+                self.assertNotIn(bad, result.stdout + result.stderr, words)
+
+    def test_names_are_cut_before_the_rest_of_a_message(self):
+        name = "y" * 60_000
+        self.write_model("c", {name: ("F32", [1], f32(1))})
+        self.write_model("d", {name: ("F32", [2], f32(1, 2))})
+        self.write_linear(models=("c", "d"))
+        result = self.expect_refusal(6, "error[MM-SHAPE]", "the models' shapes differ")
+        self.assertLess(len(result.stderr), 1500)
+
+    def test_short_references_do_not_change_the_reports_words(self):
+        self.write_model("c", {"x.weight": ("F32", [1], f32(1))}, rope_theta=1)
+        self.write_model("m", {"x.weight": ("F32", [1], f32(1))}, rope_theta=2)
+        for cwd, models in (("c", (".", "../m")), ("m", ("../c", "."))):
+            self.write_linear(f"{cwd}/recipe.yaml", models=models)
+            self.expect(self.run_program("recipe.yaml", f"../out-{cwd}", cwd=self.folder / cwd), 0, "warning[")
+        warnings = [json.loads((self.folder / out / "gpumerge_report.json").read_text())["warnings"]
+                    for out in ("out-c", "out-m")]
+        self.assertEqual(warnings[0], warnings[1])
+        self.assertIn("config.json", json.dumps(warnings))
+
+    def test_too_few_files_may_be_open(self):
+        statuses = set()
+        for limit in range(3, 24):
+            result = self.run_program("recipe.yaml", "out", "--overwrite", "--threads", "1", preexec_fn=lambda: (
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))))
+            self.assertIn(result.returncode, (0, 8, 10, 127), f"{limit}: {result.stderr}")
+            if result.returncode == 10:
+                self.assertIn("error[RES-MEM]", result.stderr)
+            statuses.add(result.returncode)
+        self.assertLessEqual({0, 10}, statuses)
+
+    def test_pickles_are_refused_with_the_way_to_convert_them(self):
+        self.write("c/config.json", "{}")
+        self.write("c/pytorch_model.bin", "\x80")
+        self.write_linear(models=("c",))
+        self.expect_refusal(5, "error[PKL-OFF]", "torch.load(FILE, weights_only=True)", "save_file")
 
     def test_inspect_of_nothing(self):
         self.expect_refusal(4, "error[IN-MISSING]", words=("inspect", "./missing"))

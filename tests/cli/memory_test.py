@@ -44,6 +44,15 @@ class Memory(CliTest):
         self.expect(result, 0)
         self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], 64e6)
 
+    def test_the_default_budget_knows_the_limit_of_address_space(self):
+        for name in ("a", "b"):
+            self.write_big(name, 96 * MIB)
+        self.write_linear()
+        limit = 420 * MIB
+        result = self.run_limited(["recipe.yaml", "out", "--sync", "none", "--threads", "2"],
+                                  lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+        self.expect(result, 0)
+
     def test_address_space_that_is_too_small(self):
         self.write_big("a", MIB)
         self.write_linear(models=("a",))
@@ -60,6 +69,50 @@ class Memory(CliTest):
                 self.expect_nothing_published()
                 continue
             break
+        self.assertIn(10, statuses)
+
+    def test_the_budget_holds_with_large_tokenizers(self):
+        for name in ("a", "b"):
+            self.write_model(name, {"x.weight": ("F32", [1], f32(1))})
+            with open(self.folder / name / "tokenizer.json", "w") as file:
+                file.write('{"added_tokens": [], "model": {"vocab": {"y": 0')
+                for i in range(200_000):
+                    file.write(f', "{"x" * 80}{i}": {i + 1}')
+                file.write("}}}")
+        self.write_linear()
+        # By a shell, because a process counts what the one that started it held until then.
+        words = f"{BINARY} recipe.yaml out --memory 32M --stats stats.json; exit $?"
+        self.expect(self.run_program("-c", words, program="/bin/sh"), 0)
+        self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], 32e6)
+
+    def test_a_config_of_many_values_is_refused(self):
+        self.write_model("a", {"x.weight": ("F32", [1], f32(1))})
+        with open(self.folder / "a/config.json", "w") as file:
+            file.write('{"x": [')
+            for _ in range(1500):
+                file.write("0," * 1000)
+            file.write("0]}")
+        self.write_linear(models=("a",))
+        limit = 130 * MIB
+        result = self.run_limited(["plan", "recipe.yaml"], lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)))
+        self.expect(result, 10, "error[ST-LIMIT]", "config.json")
+
+    def test_threads_that_cannot_start_while_inputs_are_verified(self):
+        models = [f"m{i}" for i in range(16)]
+        for name in models:
+            self.write_big(name, MIB)
+        (self.folder / "SUMS").write_text(subprocess.run(["sha256sum", *(f"{name}/model.safetensors" for name in models)],
+                                                         cwd=self.folder, capture_output=True, text=True).stdout)
+        self.write_linear(models=models)
+        statuses = set()
+        for limit in range(60, 320, 10):
+            result = self.run_limited(["recipe.yaml", "out", "--manifest", "SUMS", "--memory", "48M", "--threads", "8"],
+                                      lambda: resource.setrlimit(resource.RLIMIT_AS, (limit * MIB, limit * MIB)))
+            self.assertIn(result.returncode, (0, 10, 127), f"{limit} MiB: {result.stderr}")
+            statuses.add(result.returncode)
+            if result.returncode == 0:
+                break
+            self.expect_nothing_published()
         self.assertIn(10, statuses)
 
     def make_group(self, limit_bytes):

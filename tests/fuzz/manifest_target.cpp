@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace gpumerge;        // NOLINT
   using namespace gpumerge::test;  // NOLINT
   Accepts([&] {
-    const ChecksumManifest manifest(AsText(data, size), "/none/SHA256SUMS");
+    ChecksumManifest manifest(AsText(data, size), "/none/SHA256SUMS");
     const auto known = manifest.Find("/none/model.safetensors");
     Promise(!known || known->hex.size() == 64, "a checksum has 64 digits");
   });

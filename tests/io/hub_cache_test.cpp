@@ -134,6 +134,15 @@ TEST_F(HubCacheTest, FindsMainTagsNestedRefsAndCommits) {
   EXPECT_EQ(location.how, "hub cache " + Repo("org/name") + ", revision v1.0 = " + kCommitB);
 }
 
+TEST_F(HubCacheTest, ARefThatCannotBeReadIsNoMiss) {
+  AddSnapshot("org/name", kCommitA);
+  AddRef("org/name", "refs/pr/1", kCommitA);
+  fs::create_directories(Repo("org/name") + "/refs");
+  ASSERT_EQ(::mkfifo((Repo("org/name") + "/refs/main").c_str(), 0600), 0);
+  EXPECT_EQ(CodeOf([&] { Locate("org/name"); }), "IN-NOTREG");
+  EXPECT_EQ(CodeOf([&] { Locate("org/name@refs/pr"); }), "HUB-MISS");
+}
+
 TEST_F(HubCacheTest, TheMappingFormHasARevision) {
   AddSnapshot("org/name", kCommitB);
   AddRef("org/name", "dev", kCommitB);

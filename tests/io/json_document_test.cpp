@@ -46,6 +46,21 @@ constexpr const char* kTwoSpaces = R"({
 }
 )";
 
+TEST(JsonDocument, HasALimitOfValues) {
+  const auto list = [](size_t n_values) {
+    std::string text = "[0";
+    for (size_t i = 1; i < n_values; ++i) text += ",0";
+    return text + "]";
+  };
+  EXPECT_EQ(JsonDocument(list(kMaxJsonValues - 1), "config.json").GetArraySize({}), kMaxJsonValues - 1);
+  try {
+    JsonDocument(list(kMaxJsonValues), "config.json");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kResLimit);
+  }
+}
+
 std::vector<Diagnostic> DiagnosticsOf(const std::string& text) {
   try {
     JsonDocument document(text, "config.json");

@@ -79,6 +79,25 @@ TEST(MergeReport, WhatIsMissingOrWrongIsNoReport) {
   EXPECT_EQ(CodeOfText("{\"gpumerge\":\"1\"," + tensors + "," + tensors.substr(11) + "]}"), "JSON-DUP");
 }
 
+// In files of a few megabytes.
+TEST(MergeReport, EntriesAndListsWithoutEndAreRefused) {
+  const auto many = [](const std::string& entry) {
+    std::string text;
+    for (size_t i = 0; i < 200'000; ++i) text += entry;
+    return text;
+  };
+  EXPECT_EQ(CodeOfText(R"({"gpumerge":"1","tensors":[)" + many("{},") + "{}]}"), "JSON-SYNTAX");
+  EXPECT_EQ(CodeOfText(R"({"gpumerge":"1","files":[)" + many("{},") + "{}]}"), "JSON-SYNTAX");
+  EXPECT_EQ(CodeOfText(With("\"inputs\":[]", "\"inputs\":[" + many("{},") + "{}]")), "JSON-SYNTAX");
+  EXPECT_EQ(CodeOfText(With("{\"name\":\"a\"", many("{},") + "{\"name\":\"a\"")), "ST-LIMIT");
+  EXPECT_EQ(CodeOfText(With("[2,3]", "[2," + many("3,") + "4]")), "ST-LIMIT");
+}
+
+TEST(MergeReport, FilesHavePlainNames) {
+  for (const char* name : {"..", ".", "a/b", "", "a\\u0000"})
+    EXPECT_EQ(CodeOfText(With("config.json", name)), "JSON-SYNTAX") << name;
+}
+
 TEST(MergeReport, EveryTruncationIsRefused) {
   const std::string text = Report();
   for (size_t size = 0; size < text.size(); ++size) EXPECT_EQ(CodeOfText(text.substr(0, size)), "JSON-SYNTAX") << size;

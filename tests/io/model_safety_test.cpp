@@ -5,11 +5,15 @@
 #include "src/io/contained_open.h"
 #include "src/io/model_files.h"
 #include "tests/support/errors.h"
+#include "tests/support/forwarded_calls.h"
 #include "tests/support/model_writer.h"
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <map>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,7 +35,21 @@ ModelLocation Locate(const std::string& path, const std::string& cache = "") {
   return LocateModel(reference, cache, "");
 }
 
-class ModelSafetyTest : public ::testing::Test {
+// An openat2 that fails so: as kernels without it, and sandboxes that refuse it. 0: it works.
+class FailingOpenBeneath : public test::ForwardedCalls {
+ public:
+  explicit FailingOpenBeneath(int error_number) : error_number_(error_number) {}
+  int OpenBeneath(const char* root, const char* below, int flags) override {
+    if (error_number_ == 0) return ForwardedCalls::OpenBeneath(root, below, flags);
+    errno = error_number_;
+    return -1;
+  }
+
+ private:
+  const int error_number_;
+};
+
+class ModelSafetyTest : public ::testing::TestWithParam<int> {
  protected:
   ModelSafetyTest() {
     fs::create_directories(dir_);
@@ -52,11 +70,13 @@ class ModelSafetyTest : public ::testing::Test {
     return CodeOf([&] { OpenModel(Locate(dir_)); });
   }
 
+  FailingOpenBeneath calls_{GetParam()};
+  const ReplacedSystemCalls replaced_{calls_};
   test::ScratchDir scratch_;
   const std::string dir_ = scratch_ / "model";
 };
 
-TEST_F(ModelSafetyTest, TraversalInTheIndexIsRefused) {
+TEST_P(ModelSafetyTest, TraversalInTheIndexIsRefused) {
   for (const char* shard : {"../outside/secret.safetensors", "/etc/passwd", "a/../../outside/secret.safetensors",
                             "..\\\\x.safetensors", "./x.safetensors", ""}) {
     WriteIndexOf(shard);
@@ -64,7 +84,7 @@ TEST_F(ModelSafetyTest, TraversalInTheIndexIsRefused) {
   }
 }
 
-TEST_F(ModelSafetyTest, LinksMayNotLeaveTheDirectory) {
+TEST_P(ModelSafetyTest, LinksMayNotLeaveTheDirectory) {
   WriteIndexOf("x.safetensors");
   fs::create_symlink("../outside/secret.safetensors", File("x.safetensors"));
   const Diagnostic d = FirstDiagnosticOf([&] { OpenModel(Locate(dir_)); });
@@ -79,24 +99,24 @@ TEST_F(ModelSafetyTest, LinksMayNotLeaveTheDirectory) {
   EXPECT_EQ(CodeOfOpen(), "IN-SYMLINK") << "a directory on the way";
 }
 
-TEST_F(ModelSafetyTest, ASingleFileMayNotBeALinkOutsideUnlessNamed) {
+TEST_P(ModelSafetyTest, ASingleFileMayNotBeALinkOutsideUnlessNamed) {
   fs::create_symlink("../outside/secret.safetensors", File("model.safetensors"));
   EXPECT_EQ(CodeOfOpen(), "IN-SYMLINK");
   EXPECT_EQ(OpenModel(Locate(File("model.safetensors"))).tensors.size(), 1u);
 }
 
-TEST_F(ModelSafetyTest, LinksMayLeaveWhenTheRootAllowsIt) {
+TEST_P(ModelSafetyTest, LinksMayLeaveWhenTheRootAllowsIt) {
   WriteIndexOf("x.safetensors");
   fs::create_symlink("../outside/secret.safetensors", File("x.safetensors"));
   ModelLocation location = Locate(dir_);
-  location.containment_root = "/";
+  location.follow_symlinks = true;
   EXPECT_EQ(OpenModel(location).tensors.size(), 1u);
   fs::remove(File("x.safetensors"));
   fs::create_symlink("/dev/zero", File("x.safetensors"));
   EXPECT_EQ(CodeOf([&] { OpenModel(location); }), "IN-NOTREG");
 }
 
-TEST_F(ModelSafetyTest, LinksInsideTheDirectoryAreFine) {
+TEST_P(ModelSafetyTest, LinksInsideTheDirectoryAreFine) {
   WriteGood("real/weights.safetensors");
   WriteIndexOf("x.safetensors");
   fs::create_symlink("real/weights.safetensors", File("x.safetensors"));
@@ -106,7 +126,7 @@ TEST_F(ModelSafetyTest, LinksInsideTheDirectoryAreFine) {
   EXPECT_EQ(CodeOfOpen(), "") << "absolute";
 }
 
-TEST_F(ModelSafetyTest, TheModelDirectoryItselfMayBeALink) {
+TEST_P(ModelSafetyTest, TheModelDirectoryItselfMayBeALink) {
   WriteGood("model.safetensors");
   fs::create_directory_symlink(dir_, scratch_ / "alias");
   const ModelFiles model = OpenModel(Locate(scratch_ / "alias"));
@@ -114,7 +134,7 @@ TEST_F(ModelSafetyTest, TheModelDirectoryItselfMayBeALink) {
   EXPECT_EQ(model.location.name, "alias");
 }
 
-TEST_F(ModelSafetyTest, LinkLoopsAndDeadLinks) {
+TEST_P(ModelSafetyTest, LinkLoopsAndDeadLinks) {
   WriteIndexOf("x.safetensors");
   fs::create_symlink("x.safetensors", File("x.safetensors"));
   EXPECT_EQ(CodeOfOpen(), "IN-SYMLINK");
@@ -126,13 +146,13 @@ TEST_F(ModelSafetyTest, LinkLoopsAndDeadLinks) {
   EXPECT_EQ(CodeOfOpen(), "IN-INCOMPLETE");
 }
 
-TEST_F(ModelSafetyTest, ProcessFilesAreRefused) {
+TEST_P(ModelSafetyTest, ProcessFilesAreRefused) {
   WriteIndexOf("x.safetensors");
   fs::create_symlink("/proc/self/fd/0", File("x.safetensors"));
   EXPECT_EQ(CodeOfOpen(), "IN-SYMLINK");
 }
 
-TEST_F(ModelSafetyTest, SpecialFilesNeverHang) {
+TEST_P(ModelSafetyTest, SpecialFilesNeverHang) {
   WriteIndexOf("x.safetensors");
   ASSERT_EQ(::mkfifo(File("x.safetensors").c_str(), 0600), 0);
   EXPECT_EQ(CodeOfOpen(), "IN-NOTREG");
@@ -153,7 +173,7 @@ TEST_F(ModelSafetyTest, SpecialFilesNeverHang) {
   EXPECT_EQ(CodeOfOpen(), "IN-NOTREG");
 }
 
-TEST_F(ModelSafetyTest, ASpecialConfigIsRefused) {
+TEST_P(ModelSafetyTest, ASpecialConfigIsRefused) {
   WriteGood("model.safetensors");
   ASSERT_EQ(::mkfifo(File("config.json").c_str(), 0600), 0);
   EXPECT_EQ(CodeOfOpen(), "IN-NOTREG");
@@ -165,20 +185,26 @@ TEST_F(ModelSafetyTest, ASpecialConfigIsRefused) {
   EXPECT_EQ(CodeOfOpen(), "IN-INCOMPLETE");
 }
 
-TEST_F(ModelSafetyTest, SideFilesThatLeadOutsideAreLeftOutWithAWarning) {
+TEST_P(ModelSafetyTest, SideFilesThatCannotBeCopiedAreKnownWithTheirReason) {
   WriteGood("model.safetensors");
   WriteTextFile(File("tokenizer.json"), "{}");
   fs::create_symlink("tokenizer.json", File("inside.json"));
   fs::create_symlink("/etc/hostname", File("vocab.json"));
   fs::create_symlink("gone", File("merges.txt"));
+  fs::create_directory(File("onnx"));
   ASSERT_EQ(::mkfifo(File("pipe").c_str(), 0600), 0);
   const ModelFiles model = OpenModel(Locate(dir_));
   EXPECT_EQ(model.side_files, (std::vector<std::string>{"inside.json", "tokenizer.json"}));
+  std::map<std::string, ErrorCode> codes;
+  for (const auto& [name, problem] : model.unusable) codes[name] = problem.code;
+  EXPECT_EQ(codes, (std::map<std::string, ErrorCode>{{"merges.txt", ErrorCode::kInIncomplete},
+                                                     {"onnx", ErrorCode::kInNotRegular},
+                                                     {"pipe", ErrorCode::kInNotRegular},
+                                                     {"vocab.json", ErrorCode::kInSymlink}}));
   ASSERT_EQ(model.warnings.size(), 3u);
   EXPECT_EQ(model.warnings[0].where, File("merges.txt"));
   EXPECT_EQ(model.warnings[1].where, File("pipe"));
   EXPECT_EQ(model.warnings[2].where, File("vocab.json"));
-  for (const Diagnostic& warning : model.warnings) EXPECT_EQ(warning.code, ErrorCode::kInSymlink);
 }
 
 // snapshots/<commit>/file -> ../../blobs/<hash>, as huggingface_hub makes it.
@@ -201,7 +227,7 @@ class HubTreeTest : public ModelSafetyTest {
   const std::string snapshot_ = repo_ + "/snapshots/" + kCommit;
 };
 
-TEST_F(HubTreeTest, BlobsAreInsideTheRepository) {
+TEST_P(HubTreeTest, BlobsAreInsideTheRepository) {
   for (const ModelFiles& model : {OpenModel(Locate("org/name", scratch_ / "cache")), OpenModel(Locate(snapshot_))}) {
     EXPECT_EQ(model.tensors.size(), 1u);
     EXPECT_EQ(model.config_json, "{}");
@@ -211,21 +237,31 @@ TEST_F(HubTreeTest, BlobsAreInsideTheRepository) {
   }
 }
 
-TEST_F(HubTreeTest, AnotherRepositoryIsOutside) {
+TEST_P(HubTreeTest, AnotherRepositoryIsOutside) {
   WriteSafetensors(scratch_ / "cache/models--org--other/blobs/3333", {PatternTensor("a", DType::kF32, {2})});
   fs::remove(snapshot_ + "/model.safetensors");
   fs::create_symlink("../../../models--org--other/blobs/3333", snapshot_ + "/model.safetensors");
   EXPECT_EQ(CodeOfHub(), "IN-SYMLINK");
 }
 
-TEST_F(HubTreeTest, AnUnfinishedBlobIsIncomplete) {
+TEST_P(HubTreeTest, AnUnfinishedBlobIsIncomplete) {
   fs::rename(repo_ + "/blobs/1111", repo_ + "/blobs/1111.incomplete");
   const Diagnostic d = FirstDiagnosticOf([&] { OpenModel(Locate("org/name", scratch_ / "cache")); });
   EXPECT_EQ(d.code, ErrorCode::kInIncomplete);
   EXPECT_NE(d.found.find("1 unfinished download"), std::string::npos) << d.found;
+  ModelLocation followed = Locate(snapshot_);
+  followed.follow_symlinks = true;
+  const std::string found = FirstDiagnosticOf([&] { OpenModel(followed); }).found;
+  EXPECT_NE(found.find("1 unfinished download"), std::string::npos) << found;
   fs::remove(snapshot_ + "/model.safetensors");
   EXPECT_EQ(CodeOfHub(), "IN-INCOMPLETE");
 }
+
+std::string NameOfError(const ::testing::TestParamInfo<int>& info) {
+  return info.param == 0 ? "Openat2" : ::strerrorname_np(info.param);
+}
+INSTANTIATE_TEST_SUITE_P(, ModelSafetyTest, ::testing::Values(0, ENOSYS, EPERM, EAGAIN), NameOfError);
+INSTANTIATE_TEST_SUITE_P(, HubTreeTest, ::testing::Values(0, ENOSYS, EPERM, EAGAIN), NameOfError);
 
 TEST(LiesBelow, ComparesWholeComponents) {
   EXPECT_TRUE(LiesBelow("/a/b", "/a"));

@@ -150,6 +150,15 @@ TEST(SafetensorsReader, KeepsItsLimits) {
   EXPECT_EQ(CodeOfParse(R"({"__metadata__":{"k":")" + std::string(17 << 20, 'v') + "\"}}"), "ST-LIMIT");
   EXPECT_EQ(CodeOfParse(R"({"__metadata__":{"k":")" + std::string(15 << 20, 'v') + "\"}}"), "");
   EXPECT_EQ(CodeOfParse("{\"" + std::string(20 << 20, '\\')), "ST-LIMIT");
+  const auto metadata = [](size_t n_entries, size_t value_bytes) {
+    std::string json = "{\"__metadata__\":{\"0\":\"\"";
+    for (size_t i = 1; i < n_entries; ++i)
+      json += ",\"" + std::to_string(i) + "\":\"" + std::string(value_bytes, 'v') + "\"";
+    return CodeOfParse(json + "}}");
+  };
+  EXPECT_EQ(metadata(100'000, 1), "");
+  EXPECT_EQ(metadata(100'001, 1), "ST-LIMIT");
+  EXPECT_EQ(metadata(20, size_t{1} << 20), "ST-LIMIT");
 }
 
 TEST(SafetensorsReader, LongNamesAreShortenedInMessages) {

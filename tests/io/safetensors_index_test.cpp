@@ -74,6 +74,9 @@ TEST(SafetensorsIndex, RefusesDuplicates) {
   EXPECT_EQ(CodeOfParse(R"({"weight_map":{"a":"x.safetensors"},"weight_map":{"b":"x.safetensors"}})"), "IX-DUP");
   EXPECT_EQ(CodeOfParse(R"({"metadata":{},"weight_map":{"a":"x.safetensors"},"metadata":{}})"), "IX-DUP");
   EXPECT_EQ(CodeOfParse(R"({"weight_map":{"a":"x.safetensors","a":"x.safetensors"}})"), "IX-DUP");
+  EXPECT_EQ(CodeOfParse(R"({"x":1,"weight_map":{"a":"x.safetensors"},"x":2})"), "IX-DUP");
+  EXPECT_EQ(CodeOfParse(R"({"metadata":{"total_size":1,"total_size":2},"weight_map":{"a":"x.safetensors"}})"),
+            "IX-DUP");
 }
 
 TEST(SafetensorsIndex, RefusesNamesThatLeaveTheDirectory) {

@@ -16,7 +16,7 @@ using InspectTest = PlanTest;
 
 TEST_F(InspectTest, ADirectoryAsText) {
   Write("a", {.n_layers = 2, .with_head = false});
-  const std::string text = InspectModel(dir_ / "a", "", false);
+  const std::string text = InspectModel(dir_ / "a", {}, false);
   EXPECT_THAT(text, HasSubstr("type       llama\n"));
   EXPECT_THAT(text, HasSubstr("size       472 parameters in 8 tensors, 944 B\n"));
   EXPECT_THAT(text, HasSubstr("layers     2 in model.layers.\n"));
@@ -31,7 +31,7 @@ TEST_F(InspectTest, ADirectoryAsJson) {
   tensors.push_back(PatternTensor("model.ids", DType::kI64, {3}));
   WriteModel(dir_ / "a", tensors, TinyConfig({.n_layers = 2}), 3);
   for (const std::string& reference : {dir_ / "a", dir_ / "a/model.safetensors.index.json"}) {
-    const nlohmann::json json = nlohmann::json::parse(InspectModel(reference, "", true));
+    const nlohmann::json json = nlohmann::json::parse(InspectModel(reference, {}, true));
     EXPECT_EQ(json["files"].size(), 3u);
     EXPECT_EQ(json["files"][0]["metadata"]["format"], "pt");
     EXPECT_EQ(json["types"]["BF16"]["tensors"], 9);
@@ -47,21 +47,21 @@ TEST_F(InspectTest, ADirectoryAsJson) {
 
 TEST_F(InspectTest, ASingleFileWithoutConfig) {
   Write("a", TinyTensors({.n_layers = 2}), "");
-  const std::string text = InspectModel(dir_ / "a/model.safetensors", "", false);
+  const std::string text = InspectModel(dir_ / "a/model.safetensors", {}, false);
   EXPECT_THAT(text, HasSubstr("no config.json (it merges into weights alone)"));
   EXPECT_THAT(text, HasSubstr("layers     2 in model.layers."));
 }
 
 TEST_F(InspectTest, TheModelsOfThisRepository) {
   const std::string directory = std::string(GPUMERGE_SOURCE_DIR) + "/tests/models/base";
-  const nlohmann::json json = nlohmann::json::parse(InspectModel(directory, "", true));
+  const nlohmann::json json = nlohmann::json::parse(InspectModel(directory, {}, true));
   EXPECT_EQ(json["layers"], 4);
   EXPECT_EQ(json["tensors"].size(), 38u);
   EXPECT_EQ(json["tie_word_embeddings"], true);
   EXPECT_EQ(json["vocab_size"], 256);
 }
 
-TEST_F(InspectTest, NoSuchModel) { EXPECT_THROW(InspectModel(dir_ / "nothing", "", false), Error); }
+TEST_F(InspectTest, NoSuchModel) { EXPECT_THROW(InspectModel(dir_ / "nothing", {}, false), Error); }
 
 }  // namespace
 }  // namespace gpumerge::test

@@ -111,6 +111,25 @@ TEST_F(TypesTest, QuantisedCheckpointsAreCopiedOrRefused) {
   EXPECT_TRUE(Problems("merge_method: passthrough\nmodels: [{model: $D/b}]\n").empty());
 }
 
+TEST_F(TypesTest, CopiedLayersMustBeStoredAsTheOutputsConfigSays) {
+  std::string quantised = TinyConfig({}), spaced = TinyConfig({});
+  quantised.insert(quantised.find("  \"rms"), "  \"quantization_config\": {\"quant_method\": \"fp8\"},\n");
+  spaced.insert(spaced.find("  \"rms"), "  \"quantization_config\":{\"quant_method\":\"fp8\"},\n");
+  Write("plain", {});
+  Write("a", TinyTensors({}), quantised);
+  Write("b", TinyTensors({}), spaced);
+  const auto slices = [&](const std::string& first, const std::string& second) {
+    return "merge_method: passthrough\nslices:\n  - sources: [{model: $D/" + first +
+           ", layer_range: [0, 2]}]\n  - sources: [{model: $D/" + second + ", layer_range: [2, 4]}]\n";
+  };
+  EXPECT_TRUE(Problems(slices("a", "b")).empty());
+  const Diagnostic codes = Problem(slices("plain", "a"));
+  EXPECT_EQ(Info(codes.code).code, "MM-QUANT");
+  EXPECT_EQ(codes.found, "{\"quant_method\":\"fp8\"}");
+  EXPECT_EQ(codes.expected, Expand("no quantization_config in \"$D/plain\""));
+  EXPECT_EQ(Info(Problem(slices("a", "plain")).code).code, "MM-QUANT");
+}
+
 TEST_F(TypesTest, QuantisationInTheConfig) {
   Write("a", {});
   std::string config = TinyConfig({});
