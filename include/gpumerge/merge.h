@@ -38,8 +38,8 @@ struct RunStats {
   std::string device;  // e.g. "cpu (x86-64-v4, 2 threads)"
   uint64_t memory_budget_bytes = 0;
   uint64_t peak_memory_bytes = 0;  // peak resident set, shared library pages included
-  double sync_seconds = 0;    // waited for what was written to be durable; reading and computing went on
-  double verify_seconds = 0;  // reading what was written, before it was published
+  double sync_seconds = 0;         // waited for what was written to be durable; reading and computing went on
+  double verify_seconds = 0;       // reading what was written, before it was published
   uint64_t slerp_lerp_tensors = 0, slerp_tensors = 0;
   uint64_t selfcheck_tensors = 0;  // compared with the reference executor, all equal
   // What rounding to the output type destroyed: the rms of its error over the rms of the change from the base, or from

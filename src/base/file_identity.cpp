@@ -33,9 +33,7 @@ std::optional<FileIdentity> IdentifyFile(const std::string& path) {
 FileIdentity IdentifyOpenFile(int fd, const std::string& path) {
   struct stat status {};
   if (Sys().Fstat(fd, &status) == 0) return IdentityOf(status);
-  throw Error({.code = ErrorCode::kInIo,
-               .message = "cannot look at the input: " + ErrnoText(errno),
-               .where = path});
+  throw Error({.code = ErrorCode::kInIo, .message = "cannot look at the input: " + ErrnoText(errno), .where = path});
 }
 
 void CheckOpenUnchanged(int fd, const std::string& path, const FileIdentity& before) {

@@ -63,7 +63,10 @@ std::string VerifiedAsJson(const VerifyResult& result) {
             {"tensor_bytes", result.tensor_bytes}};
   json["report"] = nullptr;
   if (result.has_report)
-    json["report"] = {{"gpumerge", result.version}, {"method", result.method}, {"hashes_equal", result.n_hashed}, {"files_equal", result.n_side_files}};
+    json["report"] = {{"gpumerge", result.version},
+                      {"method", result.method},
+                      {"hashes_equal", result.n_hashed},
+                      {"files_equal", result.n_side_files}};
   json["inputs"] = nullptr;
   if (result.n_input_models > 0)
     json["inputs"] = {

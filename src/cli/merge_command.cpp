@@ -61,7 +61,8 @@ class StatsFile {
   void Write(const RunStats& stats) {
     if (!file_) return;
     const std::string text = StatsAsJson(stats);
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fclose(file_.release()) != 0) Fail();
+    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fclose(file_.release()) != 0)
+      Fail();
   }
 
  private:

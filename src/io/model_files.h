@@ -49,7 +49,7 @@ struct ModelLocation {
   // What links may not leave; "/": they may go anywhere.
   std::string LinkRoot() const { return follow_symlinks ? "/" : containment_root; }
   bool ignore_unlisted = false;  // tensors that the index does not list are left out, with a warning
-  std::string how;  // how the reference was resolved, one line for the plan
+  std::string how;               // how the reference was resolved, one line for the plan
 };
 
 struct ModelFiles {

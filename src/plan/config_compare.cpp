@@ -4,7 +4,6 @@
 // Which differences between config.json files are worth a warning: all, but for keys known not to change the forward
 // pass, so that a key of a model released tomorrow is compared too.
 #include "src/plan/config_json.h"
-
 #include "src/plan/output_files.h"
 
 #include <algorithm>

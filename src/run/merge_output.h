@@ -84,7 +84,7 @@ class MergeOutput {
   std::vector<bool> recorded_;           // (n_items): those that the journal on the disk has
   uint64_t dirty_bytes_ = 0;             // written since the last flush
   double sync_seconds_ = 0, verify_seconds_ = 0;
-  uint64_t batch_bytes_;                 // after so many bytes a flush is due
+  uint64_t batch_bytes_;  // after so many bytes a flush is due
   const std::chrono::steady_clock::time_point begun_at_;
   std::chrono::steady_clock::time_point flushed_at_;
   bool is_broken_ = false;  // the journal could not be appended to

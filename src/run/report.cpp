@@ -108,8 +108,8 @@ std::string HashText(const std::string& text) {
   return hash.Hex();
 }
 
-// The shards' headers, and what is loaded with the weights. The card is for its owner to edit, and the recipe has paths: the report of one merge
-// is the same wherever its models lie.
+// The shards' headers, and what is loaded with the weights. The card is for its owner to edit, and the recipe has
+// paths: the report of one merge is the same wherever its models lie.
 Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
   std::map<std::string, std::string> hashes;
   for (const PlanTextFile& file : plan.text_files)

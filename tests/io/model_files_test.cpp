@@ -6,7 +6,6 @@
 #include "src/io/model_files.h"
 
 #include "src/base/file_identity.h"
-
 #include "tests/support/errors.h"
 #include "tests/support/model_writer.h"
 

@@ -5,7 +5,6 @@
 #include "src/io/output_dir.h"
 
 #include "src/base/file_identity.h"
-
 #include "tests/support/model_writer.h"
 #include "tests/support/output_helpers.h"
 

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Output directories and the process: locks, kills, umask, limits, full disks, mounts.
-#include "src/io/output_dir.h"
-
 #include "src/base/file_identity.h"
+#include "src/io/output_dir.h"
 #include "tests/support/child_process.h"
 #include "tests/support/model_writer.h"
 #include "tests/support/output_helpers.h"
