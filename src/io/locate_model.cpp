@@ -124,6 +124,9 @@ ModelLocation LocateModel(const ModelRef& reference, const std::string& cache_di
   }
   const Parts parts = SplitReference(reference, where);
   const std::string path = ExpandHome(parts.path);
+  if (path.empty())
+    Fail(ErrorCode::kRefSyntax, "a model reference has nothing before its revision", where, "\"" + shown + "\"",
+         "a path, or org/name[@revision]", {});
   if (parts.revision && !path.empty() && Exists(path, where))
     Fail(ErrorCode::kRefRevLocal, fmt::format("\"{}\" is a local path and has no revisions", EscapeForTerminal(path)),
          where, "@" + EscapeForTerminal(*parts.revision), {}, "remove the revision");

@@ -250,6 +250,7 @@ TEST_F(HubCacheTest, MissingPathsAreNotHubNames) {
 TEST_F(HubCacheTest, EmptyAndLoraReferences) {
   EXPECT_EQ(CodeOfLocate(""), "REF-SYNTAX");
   EXPECT_EQ(CodeOfLocate(std::string("a\0b", 3)), "REF-SYNTAX");
+  EXPECT_EQ(CodeOfLocate("@main"), "REF-SYNTAX");
   EXPECT_EQ(CodeOfLocate("org/name+org/lora"), "CFG-UNSUPPORTED");
   fs::create_directories("base");
   EXPECT_EQ(CodeOfLocate("base+adapter"), "CFG-UNSUPPORTED");
