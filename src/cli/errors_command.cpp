@@ -40,13 +40,16 @@ std::string_view MeaningOf(int exit_status) {
   return {};
 }
 
+std::string RowText(const ExitMeaning& row) {
+  std::string text = fmt::format("{:>4}  {}\n", row.status, row.meaning);
+  for (const ErrorCodeInfo& info : kErrorCodes)
+    if (info.exit_status == row.status) text += fmt::format("      {:16} {}\n", info.code, info.meaning);
+  return text;
+}
+
 std::string AsText() {
   std::string text = "exit  code             meaning\n";
-  for (const ExitMeaning& row : kExitMeanings) {
-    text += fmt::format("\n{:>4}  {}\n", row.status, row.meaning);
-    for (const ErrorCodeInfo& info : kErrorCodes)
-      if (info.exit_status == row.status) text += fmt::format("      {:16} {}\n", info.code, info.meaning);
-  }
+  for (const ExitMeaning& row : kExitMeanings) text += "\n" + RowText(row);
   return text;
 }
 
@@ -64,6 +67,8 @@ std::string AsMarkdown() {
 std::string Explain(std::string topic) {
   std::transform(topic.begin(), topic.end(), topic.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  for (const ExitMeaning& row : kExitMeanings)
+    if (std::to_string(row.status) == topic) return RowText(row);
   std::vector<std::string_view> codes;
   for (const ErrorCodeInfo& info : kErrorCodes) {
     if (info.code == topic)

@@ -125,7 +125,7 @@ void Announce(const Plan& plan, const RunEstimate& estimate, Messages* messages)
 }
 
 // Before anything is done with the inputs, if the user asks for it.
-void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* messages, std::vector<Diagnostic>* warnings) {
+void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* messages) {
   if (!arguments.verify_inputs) return;
   ProgressPrinter printer(messages);
   RunOptions options = arguments.run;
@@ -143,12 +143,12 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
   messages->Note(text);
   if (verified.unknown.empty()) return;
   Diagnostic unverified{.code = ErrorCode::kInHash,
-                        .message = fmt::format("no checksum is known of {} that were read beside the weights",
+                        .message = fmt::format("no checksum is known of {} read beside the weights",
                                                Count(verified.unknown.size(), "file")),
                         .found = ListSome(verified.unknown),
                         .help = "--manifest FILE can list them too"};
   if (arguments.plan.strict) throw Error(std::move(unverified));
-  warnings->push_back(std::move(unverified));
+  messages->Warning(unverified);  // not in the report, which is the same however the inputs were verified
 }
 
 // What is said of a merge that is published.
@@ -199,16 +199,16 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   CatchStopSignals(arguments.error_format);
   Recipe recipe = ReadRecipe(arguments);
   if (arguments.keep_stages.empty()) {
-    Plan plan = MakePlan(recipe, arguments.plan);
+    const Plan plan = MakePlan(recipe, arguments.plan);
     StatsFile stats_file(arguments.stats_file);
-    CheckInputs(plan, arguments, messages, &plan.warnings);
+    CheckInputs(plan, arguments, messages);
     RunPlan(plan, arguments, &stats_file, messages);
     return 0;
   }
   // What is wrong with any of them is known before the first one runs.
   PlanOptions all = arguments.plan;
   all.stages_are_kept = true;
-  CheckInputs(MakePlan(recipe, all), arguments, messages, &recipe.warnings);
+  CheckInputs(MakePlan(recipe, all), arguments, messages);
   std::vector<MergeConfig> documents = SplitStages(recipe.config, arguments.keep_stages);
   for (const MergeConfig& document : documents)
     if (&document != &documents.back()) CheckOutputTarget(*document.output, arguments.plan.overwrite);

@@ -33,9 +33,12 @@ struct ReportTensor {
   std::vector<ReportInput> inputs;
 };
 
+// A report that is larger is none.
+inline constexpr uint64_t kMaxMergeReportBytes = uint64_t{256} << 20;
+
 // A file beside the weights, or the header of a file of them.
 struct ReportFile {
-  std::string name, hash;
+  std::string name, hash;  // no hash: it may be edited
   bool is_header = false;
 };
 

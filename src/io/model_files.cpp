@@ -8,7 +8,9 @@
 #include "src/base/text.h"
 #include "src/io/contained_open.h"
 #include "src/io/hub_cache.h"
+#include "src/io/journal.h"
 #include "src/io/model_directory.h"
+#include "src/io/output_target.h"
 #include "src/io/safetensors_index.h"
 #include "src/io/sharded_model.h"
 #include "src/io/weight_file.h"
@@ -137,6 +139,14 @@ std::optional<std::string> FindRawFile(const ModelLocation& location, const Mode
   return has_config || is_shard || name.starts_with("adapter") ? std::nullopt : std::optional(name);
 }
 
+// Its shards have their full size and valid headers from the beginning.
+void CheckNotInterrupted(const ModelLocation& location) {
+  for (const char* name : {kJournalFile, kPublishingFile})
+    if (!location.is_staging && PathExists(location.directory + "/" + name))
+      FailIncomplete(location, "the directory is the work of an interrupted merge, not a model", name,
+                     "run that merge's command again: it goes on from there");
+}
+
 void OpenDirectory(ModelFiles* model) {
   const ModelLocation& location = model->location;
   ModelDirectory listing = ListModelDirectory(location.directory, location.LinkRoot());
@@ -176,6 +186,7 @@ void AddSurroundings(ModelFiles* model) {
 ModelFiles OpenModel(const ModelLocation& location) {
   ModelFiles model;
   model.location = location;
+  CheckNotInterrupted(location);
   if (location.weights_path.empty())
     OpenDirectory(&model);
   else

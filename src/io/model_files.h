@@ -48,6 +48,7 @@ struct ModelLocation {
   bool follow_symlinks = false;  // links may leave containment_root
   // What links may not leave; "/": they may go anywhere.
   std::string LinkRoot() const { return follow_symlinks ? "/" : containment_root; }
+  bool is_staging = false;       // of this run; another one's is no model
   bool ignore_unlisted = false;  // tensors that the index does not list are left out, with a warning
   std::string how;               // how the reference was resolved, one line for the plan
 };

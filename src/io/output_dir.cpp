@@ -185,10 +185,13 @@ std::string OutputDir::ReadJournal() const {
   return ReadOwnFile(Join(state_->places.staging, kJournalFile), kMaxJournalBytes);
 }
 
-void OutputDir::WriteJournal(const std::string& text) {
+void OutputDir::WriteJournal(const std::string& text, uint64_t bytes_to_append) {
   const std::string path = Join(state_->places.staging, kJournalFile);
   state_->journal.Reset();
-  state_->MakeFile(path, [&](int fd, const std::string& part) { WriteFully(fd, 0, text.data(), text.size(), part); });
+  state_->MakeFile(path, [&](int fd, const std::string& part) {
+    ReserveToGrow(fd, text.size() + bytes_to_append, part);
+    WriteFully(fd, 0, text.data(), text.size(), part);
+  });
   state_->SyncIfAsked(state_->places.staging);
   state_->journal = OpenForWriting(path);
   state_->journal_bytes = text.size();

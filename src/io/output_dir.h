@@ -65,8 +65,9 @@ class OutputDir {
 
   bool has_journal() const;
   std::string ReadJournal() const;
-  // The whole journal, at once: the old one is there until the new one is durable.
-  void WriteJournal(const std::string& text);
+  // The whole journal, at once: the old one is there until the new one is durable. Its space is reserved with that of
+  // bytes_to_append, so that a disk that fills up later takes no finished tensor with it. Throws Error(OUT-SPACE).
+  void WriteJournal(const std::string& text, uint64_t bytes_to_append);
   // Appends, durably if asked. After an error the journal ends as before, or with a part of the text.
   void AppendJournal(const std::string& text);
   // Everything else is removed from staging, but the journal.

@@ -120,6 +120,19 @@ bool IsStillNamed(int fd, const std::string& path) {
   return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
 }
 
+// False: the file system cannot reserve. Not posix_fallocate: there the C library would write to every block instead.
+bool Reserve(int fd, int mode, uint64_t size_bytes, const std::string& path) {
+  if (Uninterrupted([&] { return Sys().Fallocate(fd, mode, 0, static_cast<off_t>(size_bytes)); }) == 0) return true;
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+  if (errno != ENOSPC && errno != EDQUOT) ThrowOutput("cannot reserve the output's space", errno, path);
+  throw Error({.code = ErrorCode::kOutSpace,
+               .message = fmt::format("cannot reserve the output's space: {}", ErrnoText(errno)),
+               .where = path,
+               .found = {},
+               .expected = fmt::format("{} bytes", size_bytes),
+               .help = "free some space, or write to another disk with --out"});
+}
+
 }  // namespace
 
 UniqueFd CreateNewFile(const std::string& path) {
@@ -139,20 +152,13 @@ std::string ReadOwnFile(const std::string& path, uint64_t max_bytes) {
   }
 }
 
+void ReserveToGrow(int fd, uint64_t size_bytes, const std::string& path) {
+  if (size_bytes > 0) Reserve(fd, FALLOC_FL_KEEP_SIZE, size_bytes, path);
+}
+
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
-  if (size_bytes == 0) return;
-  // Not posix_fallocate: where the file system cannot reserve, the C library would write to every block instead.
+  if (size_bytes == 0 || Reserve(fd, 0, size_bytes, path)) return;
   const auto size = static_cast<off_t>(size_bytes);
-  if (Uninterrupted([&] { return Sys().Fallocate(fd, 0, 0, size); }) == 0) return;
-  if (errno == ENOSPC || errno == EDQUOT) {
-    throw Error({.code = ErrorCode::kOutSpace,
-                 .message = fmt::format("cannot reserve the output's space: {}", ErrnoText(errno)),
-                 .where = path,
-                 .found = {},
-                 .expected = fmt::format("{} bytes", size_bytes),
-                 .help = "free some space, or write to another disk with --out"});
-  }
-  if (errno != EOPNOTSUPP && errno != ENOSYS) ThrowOutput("cannot reserve the output's space", errno, path);
   if (Uninterrupted([&] { return Sys().Ftruncate(fd, size); }) != 0)
     ThrowOutput("cannot set the output's size", errno, path);
 }

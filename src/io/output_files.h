@@ -22,6 +22,8 @@ UniqueFd OpenForWriting(const std::string& path);
 // Sets the size and reserves the space, so that a full disk shows now. Where the file system cannot reserve, only the
 // size is set. Throws Error(OUT-SPACE) when there is no room or quota.
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path);
+// For a file that will grow to about that size, which it does not have yet. Throws Error(OUT-SPACE).
+void ReserveToGrow(int fd, uint64_t size_bytes, const std::string& path);
 // Throw Error(OUT-FSYNC).
 void SyncFile(int fd, const std::string& path);
 void SyncDirectory(const std::string& path);

@@ -7,6 +7,7 @@
 
 #include "src/base/file.h"
 #include "src/base/system_calls.h"
+#include "src/io/merge_report.h"
 #include "src/io/output_dir.h"
 
 #include "gpumerge/error.h"
@@ -89,13 +90,41 @@ fs::path NearestExisting(fs::path path) {
   return path;
 }
 
-void CheckIsMergeOutput(const OutputPlaces& places, const std::vector<std::string>& entries) {
-  if (std::binary_search(entries.begin(), entries.end(), kMergeReportFile)) return;
+std::string ListEntries(const std::vector<std::string>& entries) {
   constexpr size_t kMaxNamed = 3;
   const size_t n_named = std::min(entries.size(), kMaxNamed);
   const auto named_end = entries.begin() + static_cast<std::ptrdiff_t>(n_named);
-  std::string found = fmt::format("{}", fmt::join(entries.begin(), named_end, ", "));
-  if (entries.size() > n_named) found += fmt::format(" and {} more", entries.size() - n_named);
+  std::string text = fmt::format("{}", fmt::join(entries.begin(), named_end, ", "));
+  if (entries.size() > n_named) text += fmt::format(" and {} more", entries.size() - n_named);
+  return text;
+}
+
+// Entries that the merge did not write; none where its report does not say what it wrote.
+std::vector<std::string> FindStrangers(const OutputPlaces& places, std::vector<std::string> entries) {
+  const std::string path = places.target + "/" + kMergeReportFile;
+  MergeReport report;
+  try {
+    report = ParseMergeReport(ReadSmallFile(path, kMaxMergeReportBytes), path);
+  } catch (const Error&) {
+    return {};
+  }
+  if (report.files.empty()) return {};
+  std::erase_if(entries, [&](const std::string& name) {
+    return name == kMergeReportFile || std::any_of(report.files.begin(), report.files.end(),
+                                                   [&](const ReportFile& file) { return file.name == name; });
+  });
+  return entries;
+}
+
+void CheckIsMergeOutput(const OutputPlaces& places, const std::vector<std::string>& entries) {
+  if (std::binary_search(entries.begin(), entries.end(), kMergeReportFile)) {
+    const std::vector<std::string> strangers = FindStrangers(places, entries);
+    if (strangers.empty()) return;
+    Throw(ErrorCode::kOutExists,
+          fmt::format("--overwrite would delete what the earlier merge did not write: {}", ListEntries(strangers)),
+          places.target, "move it away, or remove the directory by hand");
+  }
+  std::string found = ListEntries(entries);
   throw Error({.code = ErrorCode::kOutExists,
                .message = "--overwrite would delete a directory that is not the output of a merge",
                .where = places.target,

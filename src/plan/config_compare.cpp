@@ -181,16 +181,38 @@ void WarnNoConfig(const InputModel& donor, const InputModel& model, PlanFindings
        .help = "put the model's config.json beside its weights to have them compared"});
 }
 
+// What auto_map names and the model's directory lacks: {"AutoModel": "file.Class"}, or a list of such. A name with "--"
+// is of another repository.
+std::vector<std::string> MissingCode(const InputModel& donor) {
+  const std::vector<std::string> there = CodeFiles(donor.files);
+  std::vector<std::string> missing;
+  for (const std::string& key : donor.config.Keys({"auto_map"})) {
+    const std::optional<std::string> one = donor.config.GetString({"auto_map", key});
+    std::vector<std::string> named = donor.config.GetArray({"auto_map", key}).value_or(std::vector<std::string>{});
+    if (one) named.push_back(*one);
+    for (std::string& name : named) {
+      std::erase(name, '"');
+      const std::string file = name.substr(0, name.rfind('.')) + ".py";
+      const bool is_known = name == "null" || std::find(there.begin(), there.end(), file) != there.end() ||
+                            std::find(missing.begin(), missing.end(), file) != missing.end();
+      if (!is_known) missing.push_back(file);
+    }
+  }
+  return missing;
+}
+
 void WarnRemoteCode(const InputModel& donor, bool copies_code, PlanFindings* findings) {
-  const bool has_code = !CodeFiles(donor.files).empty();
-  if (!donor.config.Has({"auto_map"}) || (copies_code && has_code)) return;
+  if (!donor.config.Has({"auto_map"})) return;
+  const std::vector<std::string> missing = MissingCode(donor);
+  if (missing.empty() && copies_code) return;
   findings->warnings.push_back(
       {.code = ErrorCode::kRemoteCode,
        .message = fmt::format("config.json of \"{}\" asks for Python code (auto_map); {}", donor.reference,
-                              has_code ? "code files are not copied" : "there is none beside it"),
+                              missing.empty() ? "code files are not copied" : "not beside it: " + ListSome(missing)),
        .where = donor.config.file(),
-       .help = has_code ? "--copy-code copies the model's .py files, for loaders that may trust them"
-                        : "a loader needs the .py files: get them with the model, or add them to the output"});
+       .help = missing.empty()
+                   ? "--copy-code copies the model's .py files, for loaders that may trust them"
+                   : "a loader needs them: get them with the model and say --copy-code, or add them to the output"});
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ void MergeOutput::Begin() {
   for (const PlanShard& shard : plan_.shards) shard_is_there_.push_back(out_.has_journal() && HasShard(shard));
   if (out_.has_journal()) GoOn();
   // From here on the journal says nothing of what is thrown away or written again.
-  out_.WriteJournal(JournalText());
+  out_.WriteJournal(JournalText(), BytesToRecord());
   recorded_ = done_;
   has_begun_ = true;
   out_.KeepStaging(false);
@@ -121,6 +121,15 @@ std::string MergeOutput::JournalText() const {
   for (uint64_t i = 0; i < plan_.items.size(); ++i)
     if (done_[i]) text += RecordLine(plan_, i, results_[i]);
   return text;
+}
+
+// Of the records to come: their names and hashes, and room for the rest.
+uint64_t MergeOutput::BytesToRecord() const {
+  constexpr uint64_t kRecordBytes = 512, kHashBytes = 40;
+  uint64_t bytes = 0;
+  for (uint64_t i = 0; i < plan_.items.size(); ++i)
+    if (!done_[i]) bytes += kRecordBytes + plan_.items[i].name.size() + plan_.items[i].inputs.size() * kHashBytes;
+  return bytes;
 }
 
 uint64_t MergeOutput::CountRecorded() const {
@@ -231,7 +240,7 @@ void MergeOutput::KeepComplete() {
   std::fill(done_.begin(), done_.end(), true);
   recorded_ = done_;
   try {
-    out_.WriteJournal(JournalText());
+    out_.WriteJournal(JournalText(), 0);
   } catch (...) {  // the error that ended the run is the one to tell
   }
 }
@@ -261,8 +270,11 @@ Error MergeOutput::After(const Error& error) {
   std::string& help = diagnostics.front().help;
   if (!help.empty()) help += "; ";
   // Where no lock tells whether this run still works, the next one has to be told.
+  const bool was_trusted = error.code() == ErrorCode::kOutVerify && options_.resume == Resume::kTrust;
   const std::string resumable =
-      fmt::format("resumable: run the same command again{}", out_.is_locked() ? "" : " with --resume=trust");
+      fmt::format("resumable: run the same command again{}", was_trusted        ? " without --resume=trust"
+                                                             : out_.is_locked() ? ""
+                                                                                : " with --resume=trust");
   help += is_kept && has_begun_
               ? fmt::format("{}; {} of {} tensors are finished", resumable, n_finished, Totals(plan_).n_tensors)
           : is_kept ? resumable

@@ -65,6 +65,7 @@ class MergeOutput {
   bool KeepForResume();
   void KeepComplete();
   // The output's items that a further run finds finished.
+  uint64_t BytesToRecord() const;
   uint64_t CountRecorded() const;
   void Report(Progress progress, Progress::Phase phase, uint64_t bytes, uint64_t bytes_to_check) const;
 

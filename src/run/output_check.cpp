@@ -45,6 +45,7 @@ void CheckStructure(const StagedFiles& files) {
   const Plan& plan = files.plan;
   ModelLocation location;
   location.directory = location.containment_root = files.directory;
+  location.is_staging = true;
   ModelFiles written;
   try {
     written = OpenModel(location);
@@ -62,7 +63,7 @@ void CheckStructure(const StagedFiles& files) {
     const std::string file = std::filesystem::path(written.files[tensor->file].path).filename();
     if (tensor->dtype != item.job.out_dtype || tensor->shape != item.job.shape ||
         file != plan.shards[item.shard].file_name || tensor->offset_bytes != item.offset_bytes)
-      throw NotVerified(TensorText(item) + " is not where and what the plan says", file);
+      throw NotVerified(TensorText(item) + " is not where and what the plan says", files.directory + "/" + file);
   }
 }
 
@@ -83,17 +84,17 @@ std::string ReadStaged(const std::string& path, uint64_t size_bytes) {
 void CheckHeaders(const StagedFiles& files) {
   for (const PlanShard& shard : files.plan.shards)
     if (ReadStaged(files.directory + "/" + shard.file_name, shard.header.size()) != shard.header)
-      throw NotVerified("a file's header is not what was written", shard.file_name);
+      throw NotVerified("a file's header is not what was written", files.directory + "/" + shard.file_name);
 }
 
 void CheckSideFiles(const StagedFiles& files) {
   for (const PlanTextFile& file : files.text_files)
     if (ReadStaged(files.directory + "/" + file.file_name, file.contents.size()) != file.contents)
-      throw NotVerified("a file is not what was written", file.file_name);
+      throw NotVerified("a file is not what was written", files.directory + "/" + file.file_name);
   for (size_t i = 0; i < files.copied_hashes.size(); ++i) {
     const std::string& name = files.plan.copied_files[i].file_name;
     if (HashStagedFile(files.directory + "/" + name) != files.copied_hashes[i])
-      throw NotVerified("a file is not what was copied", name);
+      throw NotVerified("a file is not what was copied", files.directory + "/" + name);
   }
 }
 
@@ -108,7 +109,8 @@ void CheckTensors(const StagedFiles& files, uint32_t n_threads,
   for (size_t i = 0; i < items.size(); ++i) {
     if (hashes[i] == files.results[items[i]].output_hash) continue;
     const PlanItem& item = files.plan.items[items[i]];
-    throw NotVerified(TensorText(item) + " is not what was computed", files.plan.shards[item.shard].file_name);
+    throw NotVerified(TensorText(item) + " is not what was computed",
+                      files.directory + "/" + files.plan.shards[item.shard].file_name);
   }
 }
 

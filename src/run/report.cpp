@@ -108,16 +108,20 @@ std::string HashText(const std::string& text) {
   return hash.Hex();
 }
 
-// The shards' headers, and what is loaded with the weights. The card is for its owner to edit, and the recipe has
-// paths: the report of one merge is the same wherever its models lie.
+// What is written besides tensors, with its hash. The card has none, because it is for its owner to edit, nor has the
+// recipe: it has paths, and the report of one merge is the same wherever its models lie.
 Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
   std::map<std::string, std::string> hashes;
-  for (const PlanTextFile& file : plan.text_files)
-    if (file.file_name != kModelCardFile && file.file_name != kRecipeFile)
-      hashes[file.file_name] = HashText(file.contents);
+  for (const PlanTextFile& file : plan.text_files) {
+    const bool is_free = file.file_name == kModelCardFile || file.file_name == kRecipeFile;
+    hashes[file.file_name] = is_free ? "" : HashText(file.contents);
+  }
   for (size_t i = 0; i < copied_hashes.size(); ++i) hashes[plan.copied_files[i].file_name] = copied_hashes[i];
   Json files = Json::array();
-  for (const auto& [name, hash] : hashes) files.push_back(Json{{"name", name}, {"xxh3_128", hash}});
+  for (const auto& [name, hash] : hashes) {
+    files.push_back(Json{{"name", name}});
+    if (!hash.empty()) files.back()["xxh3_128"] = hash;
+  }
   for (const PlanShard& shard : plan.shards)
     files.push_back(Json{{"name", shard.file_name}, {"header_xxh3_128", HashText(shard.header)}});
   return files;

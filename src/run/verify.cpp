@@ -26,8 +26,6 @@
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t kMaxReportBytes = uint64_t{256} << 20;
-
 Diagnostic NotAsReported(std::string message, std::string where) {
   return {.code = ErrorCode::kOutVerify,
           .message = std::move(message),
@@ -39,7 +37,7 @@ std::optional<MergeReport> ReadReport(const ModelLocation& location) {
   const std::string path = location.directory + "/" + kMergeReportFile;
   const UniqueFd fd = OpenContained(location.LinkRoot(), path);
   if (!fd) return std::nullopt;
-  return ParseMergeReport(ReadSmallFile(fd.get(), path, kMaxReportBytes), path);
+  return ParseMergeReport(ReadSmallFile(fd.get(), path, kMaxMergeReportBytes), path);
 }
 
 // Tensors of the report beside those of the files, both lists being whole.
@@ -112,6 +110,7 @@ uint64_t HeaderBytes(const ModelFiles& model, const std::string& path) {
 // What is loaded with the weights, too: another tokenizer is another model.
 void CheckFiles(const MergeReport& report, const ModelFiles& model, std::vector<Diagnostic>* errors) {
   for (const ReportFile& file : report.files) {
+    if (file.hash.empty()) continue;
     const std::string path = model.location.directory + "/" + file.name;
     const UniqueFd fd = OpenContained(model.location.LinkRoot(), path);
     if (!fd) {
@@ -196,7 +195,7 @@ VerifyResult VerifyModel(const std::string& reference, const VerifyOptions& opti
     result.method = report->method;
     FindStrangers(model, &result.warnings);
     CheckFiles(*report, model, &errors);
-    for (const ReportFile& file : report->files) result.n_side_files += file.is_header ? 0u : 1u;
+    for (const ReportFile& file : report->files) result.n_side_files += file.is_header || file.hash.empty() ? 0u : 1u;
     Comparison comparison(*report, model, &errors);
     comparison.Tables();
     std::optional<ReportedInputs> inputs;

@@ -106,6 +106,14 @@ class Errors(CliTest):
         self.expect_refusal(9, "error[OUT-EXISTS]", "--overwrite")
         self.assertEqual(os.listdir(self.folder / "out"), ["precious.txt"])
 
+    def test_overwrite_deletes_nothing_that_no_merge_wrote(self):
+        self.expect(self.run_program("recipe.yaml", "out"), 0)
+        (self.folder / "out/README.md").write_text("mine")  # a card is there to be edited
+        self.write("out/notes/precious.txt", "mine")
+        self.expect_refusal(9, "error[OUT-EXISTS]", "did not write: notes", words=("recipe.yaml", "out", "--overwrite"))
+        (self.folder / "out/notes").rename(self.folder / "notes")
+        self.expect(self.run_program("recipe.yaml", "out", "--overwrite"), 0)
+
     def test_model_that_does_not_exist(self):
         self.write_linear(models=("a", "./missing"))
         self.expect_refusal(4, "error[IN-MISSING]", "missing", "recipe.yaml:5")
@@ -144,11 +152,14 @@ class Errors(CliTest):
     def test_code_is_copied_only_when_asked_for(self):
         config = json.loads((self.folder / "a/config.json").read_text())
         self.write("a/config.json", json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.X"}}))
-        self.expect(self.run_program("recipe.yaml", "none", "--copy-code"), 0, "warning[CFG-REMOTECODE]", "there is none")
+        self.expect(self.run_program("recipe.yaml", "none", "--copy-code"), 0, "warning[CFG-REMOTECODE]", "not beside it: modeling_x.py")
         self.write("a/modeling_x.py", "raise SystemExit(1)\n")
         self.write("b/modeling_y.py", "")
         self.expect(self.run_program("recipe.yaml", "out"), 0, "warning[CFG-REMOTECODE]", "--copy-code")
         self.assertFalse((self.folder / "out/modeling_x.py").exists())
+        self.write("a/config.json", json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.X", "T": [None, "org/m--y.Y"]}}))
+        self.expect(self.run_program("recipe.yaml", "part", "--copy-code"), 0, "not beside it: org/m--y.py\n")
+        self.write("a/config.json", json.dumps(config | {"auto_map": {"AutoModel": "modeling_x.X"}}))
         result = self.run_program("recipe.yaml", "with", "--copy-code")
         self.expect(result, 0)
         self.assertNotIn("REMOTECODE", result.stderr)

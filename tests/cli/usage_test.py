@@ -194,6 +194,7 @@ class Usage(CliTest):
         self.assertEqual(result.stdout, "MM-SHAPE: a tensor's shape differs between the models\n"
                                         "exit status 6: the inputs are valid but do not fit together\n")
         self.expect(self.run_program("errors", "MM-SHAP"), 2, "did you mean MM-SHAPE?")
+        self.assertIn("OUT-EXISTS", self.run_program("errors", "9").stdout)
 
     def test_methods(self):
         result = self.run_program("methods")

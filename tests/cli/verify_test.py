@@ -133,6 +133,13 @@ class Verify(CliTest):
         self.edit_report(lambda report: report.update(files=[{"name": "../a/config.json", "xxh3_128": "0" * 32}]))
         self.verify("out", status=5, parts=("error[JSON-SYNTAX]", "plain name"))
 
+    def test_work_of_an_interrupted_run_is_no_model(self):
+        for name in ("journal.gpj", "publishing.list"):
+            (self.folder / "out" / name).write_text("")
+            self.verify("out", status=4, parts=("error[IN-INCOMPLETE]", "interrupted merge", name))
+            self.verify("out/model.safetensors", status=4, parts=("error[IN-INCOMPLETE]",))
+            (self.folder / "out" / name).unlink()
+
     def test_of_another_model_a_config_that_lies_is_a_warning(self):
         os.system(f"cp -r {MODELS}/base {self.folder}/real")
         path = pathlib.Path(self.folder / "real/config.json")

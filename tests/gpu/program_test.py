@@ -4,7 +4,7 @@
 import re
 import unittest
 
-from program import AMPLE, CONFIGS, KEPT, MODES, STREAMED, GpuProgramTest
+from program import AMPLE, CONFIGS, KEPT, MODES, STREAMED, GpuProgramTest, bf16
 
 VRAM = (AMPLE, KEPT, STREAMED)
 

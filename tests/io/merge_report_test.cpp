@@ -21,7 +21,7 @@ const std::string kHash = "0123456789abcdef0123456789abcdef";
 std::string Report() {
   return R"({"gpumerge":"0.1.0","method":"ties","seed":0,"models":[{"name":"a","base":false},{"name":"s","stage":true}],
 "warnings":[{"code":"X","message":"tensors"}],"files":[{"name":"config.json","xxh3_128":")" +
-         kHash + R"("},{"name":"model.safetensors","header_xxh3_128":")" + kHash + R"("}],
+         kHash + R"("},{"name":"model.safetensors","header_xxh3_128":")" + kHash + R"("},{"name":"README.md"}],
 "tensors":[{"name":"x.[]","dtype":"BF16","shape":[2,3],"params":{"weight":[1,0.5],"name":"no"},
 "inputs":[{"model":0,"tensor":"x","dtype":"BF16","xxh3_128":")" +
          kHash + R"("},{"model":1,"tensor":"y","xxh3_128":")" + kHash + R"("}],"xxh3_128":")" + kHash + R"("}],
@@ -47,7 +47,8 @@ TEST(MergeReport, HasTensorsWithTheirHashes) {
   ASSERT_EQ(report.models.size(), 2u);
   EXPECT_FALSE(report.models[0].is_stage);
   EXPECT_TRUE(report.models[1].is_stage);
-  ASSERT_EQ(report.files.size(), 2u);
+  ASSERT_EQ(report.files.size(), 3u);
+  EXPECT_EQ(report.files[2].hash, "");
   EXPECT_FALSE(report.files[0].is_header);
   EXPECT_TRUE(report.files[1].is_header);
   EXPECT_EQ(report.files[0].name, "config.json");

@@ -14,10 +14,13 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fcntl.h>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 namespace gpumerge {
 namespace {
@@ -172,6 +175,21 @@ TEST(OutputDir, UnreadableCopySourceIsAnInputError) {
   OutputDir out(temp / "out", false, Sync::kNone);
   EXPECT_EQ(RefusalOf([&] { out.CopyFile("a", temp / "absent", {}); }).code, ErrorCode::kInMissing);
   EXPECT_EQ(RefusalOf([&] { out.CopyFile("b", temp.path(), {}); }).code, ErrorCode::kInNotRegular);
+}
+
+// A disk that fills up later has room for the records.
+TEST(OutputDir, JournalHasItsSpace) {
+  const ScratchDir temp;
+  const int probe = ::open((temp / "probe").c_str(), O_WRONLY | O_CREAT, 0600);
+  const bool can_reserve = ::fallocate(probe, FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
+  ::close(probe);
+  if (!can_reserve) GTEST_SKIP() << "this file system reserves nothing";
+  OutputDir out(temp / "out", false, Sync::kNone);
+  out.WriteJournal("begin\n", 1 << 20);
+  struct stat journal {};
+  ASSERT_EQ(::stat((temp / ".out.gpumerge-tmp/journal.gpj").c_str(), &journal), 0);
+  EXPECT_EQ(journal.st_size, 6);
+  EXPECT_GE(journal.st_blocks * 512, 1 << 20);
 }
 
 TEST(OutputDir, CopySourceThatChangedIsAnInputError) {
