@@ -28,8 +28,8 @@ constexpr std::string_view kNew = "new", kOld = "old";
 std::string PathOf(const OutputPlaces& places) { return places.staging + "/" + kPublishingFile; }
 
 void AddEntry(std::string_view kind, std::string_view name, uint64_t size_bytes, std::string* text) {
-  for (const std::string_view part : {kind, name, std::string_view(std::to_string(size_bytes))})
-    text->append(part).push_back('\0');
+  for (const std::string& part : {std::string(kind), std::string(name), std::to_string(size_bytes)})
+    *text += part + '\0';
 }
 
 std::string HashOf(std::string_view text) { return fmt::format("{:016x}", LineHash(text)); }

@@ -253,9 +253,7 @@ std::string MakeIndexJson(const Plan& plan) {
   for (const PlanItem& item : plan.items)
     if (!item.stage) places.emplace_back(item.name, plan.shards[item.shard].file_name);
   std::sort(places.begin(), places.end());
-  Json json;
-  json["metadata"]["total_size"] = Totals(plan).output_bytes;
-  json["weight_map"] = Json::object();
+  Json json{{"metadata", {{"total_size", Totals(plan).output_bytes}}}, {"weight_map", Json::object()}};
   auto& weight_map = json["weight_map"].get_ref<Json::object_t&>();
   // Not by key: an ordered object would search itself for each.
   for (const auto& [name, file_name] : places) weight_map.emplace_back(std::string(name), std::string(file_name));

@@ -20,6 +20,8 @@
 namespace gpumerge {
 namespace {
 
+// Always made as an object or a list at once: a null that becomes one by its first entry is broken when that entry finds
+// no memory (nlohmann-json 3.11).
 using Json = nlohmann::ordered_json;
 
 // Only the parameters that the method uses; a list has one value a model, the base left out where it has none.
@@ -65,7 +67,7 @@ std::string WithoutPaths(const Plan& plan, std::string message) {
 }
 
 Json Tensor(const Plan& plan, const PlanItem& item, const ItemResult& result) {
-  Json tensor;
+  Json tensor = Json::object();
   tensor["name"] = item.name;
   if (item.stage) tensor["stage"] = plan.stages[*item.stage].name;
   tensor["dtype"] = Info(item.job.out_dtype).name;
@@ -131,7 +133,7 @@ Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
 
 std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results,
                        const std::vector<std::string>& copied_hashes) {
-  Json report;
+  Json report = Json::object();
   report["gpumerge"] = GPUMERGE_VERSION;
   report["method"] = plan.method;
   report["seed"] = plan.seed;
@@ -142,6 +144,7 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results,
     if (plan.models[m].stage) models.back()["stage"] = true;
   }
   report["models"] = std::move(models);
+  if (!plan.stages.empty()) report["stages"] = Json::array();
   for (const PlanStage& stage : plan.stages)
     report["stages"].push_back(
         Json{{"name", stage.name}, {"method", stage.method}, {"seed", stage.seed}, {"models", stage.models}});
@@ -154,6 +157,7 @@ std::string MakeReport(const Plan& plan, const std::vector<ItemResult>& results,
   for (const Diagnostic& warning : all_warnings)
     warnings.push_back(Json{{"code", Info(warning.code).code}, {"message", WithoutPaths(plan, warning.message)}});
   report["warnings"] = std::move(warnings);
+  if (!plan.dropped.empty()) report["dropped"] = Json::array();
   for (const PlanDropped& dropped : plan.dropped)
     report["dropped"].push_back(Json{{"tensor", dropped.tensor}, {"model", dropped.model}});
   report["files"] = Files(plan, copied_hashes);
