@@ -91,7 +91,8 @@ int Run(const std::vector<std::string>& words) {
                   &messages);
   } catch (const std::filesystem::filesystem_error& error) {
     if (error.code() == std::errc::not_enough_memory)
-      return Report({ErrorCode::kResMemory, error.what(), "", "", "", "free some memory; nothing was published"}, &messages);
+      return Report({ErrorCode::kResMemory, error.what(), "", "", "", "free some memory; nothing was published"},
+                    &messages);
     return Report({ErrorCode::kInIo, fmt::format("a path cannot be looked at: {}", error.what()), "", "", "",
                    "has the working directory been deleted?"},
                   &messages);

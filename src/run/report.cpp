@@ -20,8 +20,8 @@
 namespace gpumerge {
 namespace {
 
-// Always made as an object or a list at once: a null that becomes one by its first entry is broken when that entry finds
-// no memory (nlohmann-json 3.11).
+// Always made as an object or a list at once: a null that becomes one by its first entry is broken when that entry
+// finds no memory (nlohmann-json 3.11).
 using Json = nlohmann::ordered_json;
 
 // Only the parameters that the method uses; a list has one value a model, the base left out where it has none.
