@@ -127,7 +127,7 @@ class DiskFixture : public ::testing::Test {
     RunOptions options;
     options.device = Device::kCpu;
     options.threads = 1;
-    options.memory_bytes = uint64_t{512} << 20;  // sanitizers take their share
+    options.memory_bytes = uint64_t{8} << 30;  // sanitizers take their share
     options.sync = Sync::kFull;
     options.max_batch_bytes = scene.batch_bytes;
     options.overwrite = scene.overwrites;
