@@ -37,8 +37,8 @@
 //   using RankKey = ...;                  it reads at.rank: ranks within rows by RankKey{}(at, m), an empty key
 //   static constexpr bool kScalar = true; a key or element that needs double: called with At<float> on every executor
 // A Finish:   static constexpr uint32_t kGroupValues;   values kept for every group, the same in all passes of a recipe
-//             void operator()(const double* sums, uint64_t group_elems, double* group_values) const    group_values hold
-//             what earlier ReduceGroups of the recipe left there, zeros at first. May return const DataProblem*
+//             void operator()(const double* sums, uint64_t group_elems, double* group_values) const    group_values
+//             hold what earlier ReduceGroups of the recipe left there, zeros at first. May return const DataProblem*
 //             instead: why the group's values have no merge, or nullptr
 // Rows are summed by the same tree as whole tensors, indices counted from the row's first element; columns from the
 // first row on, one after the other.
@@ -72,9 +72,13 @@ constexpr GroupAxis GroupsOf() {
     return GroupAxis::kNone;
 }
 template <class Functor>
-inline constexpr bool kRanks = requires { typename Functor::RankKey; };
+inline constexpr bool kRanks = requires {
+  typename Functor::RankKey;
+};
 template <class Functor>
-inline constexpr bool kIsScalar = requires { requires Functor::kScalar; };
+inline constexpr bool kIsScalar = requires {
+  requires Functor::kScalar;
+};
 
 // The most values that one Reduce or ReduceGroups makes: two a model, or all inner products of kMaxGramModels models.
 inline constexpr uint32_t kMaxGramModels = 15;

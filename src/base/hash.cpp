@@ -49,4 +49,10 @@ std::string ContentHash::Hex() const {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
+std::string HashText(std::string_view text) {
+  ContentHash hash;
+  hash.Update(text.data(), text.size());
+  return hash.Hex();
+}
+
 }  // namespace gpumerge

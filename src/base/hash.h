@@ -37,4 +37,7 @@ class ContentHash {
   std::unique_ptr<State> state_;
 };
 
+// XXH3-128 of a text, as ContentHash has it.
+std::string HashText(std::string_view text);
+
 }  // namespace gpumerge

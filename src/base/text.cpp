@@ -142,6 +142,12 @@ std::string EscapeForTerminal(std::string_view text, size_t max_bytes) {
   return escaped;
 }
 
+std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
+
+std::string Plural(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string FormatBytes(uint64_t bytes) {
   if (bytes < 1000) return fmt::format("{} B", bytes);
   constexpr std::array kUnits{"kB", "MB", "GB", "TB", "PB", "EB"};

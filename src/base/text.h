@@ -16,6 +16,12 @@ namespace gpumerge {
 // UTF-8 become \n, \xNN or \u{...}; at most max_bytes of input, then "...".
 std::string EscapeForTerminal(std::string_view text, size_t max_bytes = 256);
 
+// A name from a file, short and fit to be printed, in quotation marks.
+std::string Quote(std::string_view name);
+
+// "1 file", "2 files".
+std::string Plural(uint64_t count, std::string_view noun);
+
 // "1.50 GB", powers of ten, rounded to nearest. Exact below 1000 bytes ("999 B").
 std::string FormatBytes(uint64_t bytes);
 

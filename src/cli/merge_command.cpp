@@ -74,13 +74,9 @@ class StatsFile {
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
 };
 
-std::string Count(uint64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string ModelsText(const Plan& plan) {
-  const std::string stages = plan.stages.empty() ? "" : " in " + Count(plan.stages.size() + 1, "stage");
-  return Count(plan.models.size() - plan.stages.size(), "model") + (plan.base ? ", the base included," : "") + stages;
+  const std::string stages = plan.stages.empty() ? "" : " in " + Plural(plan.stages.size() + 1, "stage");
+  return Plural(plan.models.size() - plan.stages.size(), "model") + (plan.base ? ", the base included," : "") + stages;
 }
 
 std::string SecondsText(double seconds) {
@@ -94,14 +90,14 @@ std::string Summary(const Plan& plan, const RunStats& stats) {
       "  {}{}, {} written in {} ({})\n"
       "  device {}; memory {} of {} allowed\n"
       "  seed {}; {}\n",
-      ModelsText(plan), plan.method, EscapeForTerminal(stats.output_dir, 4096), Count(totals.tensors_done, "tensor"),
+      ModelsText(plan), plan.method, EscapeForTerminal(stats.output_dir, 4096), Plural(totals.tensors_done, "tensor"),
       totals.tensors_resumed == 0 ? "" : fmt::format(", {} of them resumed", totals.tensors_resumed),
       FormatBytes(totals.bytes_written), SecondsText(totals.elapsed_seconds), FormatRates(totals), stats.device,
       FormatBytes(stats.peak_memory_bytes), FormatBytes(stats.memory_budget_bytes), plan.seed,
-      Count(plan.warnings.size() + stats.warnings.size(), "warning"));
+      Plural(plan.warnings.size() + stats.warnings.size(), "warning"));
   if (stats.selfcheck_tensors > 0)
     text += fmt::format("  selfcheck: {} checked against the reference executor: equal\n",
-                        Count(stats.selfcheck_tensors, "tensor"));
+                        Plural(stats.selfcheck_tensors, "tensor"));
   if (stats.rounding_loss)
     text += fmt::format("  rounding: the output type's error is {:.3g} % of what the merge changes\n",
                         100 * *stats.rounding_loss);
@@ -136,15 +132,15 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
   const VerifiedInputs verified = VerifyInputs(plan, arguments.manifest, options);
   messages->EndRedraw();
   std::string text =
-      fmt::format("inputs verified: {}, {}", Count(verified.n_files, "file"), FormatBytes(verified.size_bytes));
+      fmt::format("inputs verified: {}, {}", Plural(verified.n_files, "file"), FormatBytes(verified.size_bytes));
   if (!verified.unread.empty())
     text += fmt::format("; the manifest also lists {} that this merge does not read: {}",
-                        Count(verified.unread.size(), "file"), ListSome(verified.unread, 5));
+                        Plural(verified.unread.size(), "file"), ListSome(verified.unread, 5));
   messages->Note(text);
   if (verified.unknown.empty()) return;
   Diagnostic unverified{.code = ErrorCode::kInHash,
                         .message = fmt::format("no checksum is known of {} read beside the weights",
-                                               Count(verified.unknown.size(), "file")),
+                                               Plural(verified.unknown.size(), "file")),
                         .found = ListSome(verified.unknown),
                         .help = "--manifest FILE can list them too"};
   if (arguments.plan.strict) throw Error(std::move(unverified));
@@ -176,9 +172,7 @@ void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file
   } catch (const std::bad_alloc&) {
     WriteStderr("gpumerge: the output is complete; there is no memory to say more of it\n");
   } catch (const Error& error) {
-    Diagnostic diagnostic = error.diagnostics().front();
-    diagnostic.message = "the output is complete, but " + diagnostic.message;
-    throw Error(std::move(diagnostic));
+    throw ButIsComplete(error);
   }
 }
 

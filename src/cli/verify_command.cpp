@@ -18,28 +18,24 @@ namespace {
 
 constexpr size_t kMaxPathBytes = 4096;
 
-std::string Count(uint64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string ResultText(const VerifyResult& result) {
   std::string text = fmt::format("verified {}\n", EscapeForTerminal(result.directory, kMaxPathBytes));
   const auto line = [&](std::string_view label, const std::string& value) {
     text += fmt::format("  {:<10} {}\n", label, value);
   };
-  line("structure", fmt::format("whole: {} in {}, {}", Count(result.n_tensors, "tensor"), Count(result.n_files, "file"),
-                                FormatBytes(result.tensor_bytes)));
+  line("structure", fmt::format("whole: {} in {}, {}", Plural(result.n_tensors, "tensor"),
+                                Plural(result.n_files, "file"), FormatBytes(result.tensor_bytes)));
   if (!result.has_report) {
     line("report", "none: this is no output of gpumerge, so only its structure is known to be right");
     return text;
   }
   line("report",
        fmt::format("{} merge by gpumerge {}", EscapeForTerminal(result.method), EscapeForTerminal(result.version)));
-  line("hashes", fmt::format("{} and {} beside them equal to the report's", Count(result.n_hashed, "tensor"),
-                             Count(result.n_side_files, "file")));
+  line("hashes", fmt::format("{} and {} beside them equal to the report's", Plural(result.n_hashed, "tensor"),
+                             Plural(result.n_side_files, "file")));
   if (result.n_input_models > 0)
-    line("inputs", fmt::format("{} of {} equal to the report's, {}", Count(result.n_input_tensors, "tensor"),
-                               Count(result.n_input_models, "model"), FormatBytes(result.input_bytes)));
+    line("inputs", fmt::format("{} of {} equal to the report's, {}", Plural(result.n_input_tensors, "tensor"),
+                               Plural(result.n_input_models, "model"), FormatBytes(result.input_bytes)));
   return text;
 }
 

@@ -62,7 +62,7 @@ void BringOldBack(const OutputPlaces& places, Sync sync) {
   if (!OutputEntries(places).empty() || !IsThere(places.old)) return;
   if (!IsThere(places.target)) MakeDirectory(places.target);
   std::vector<std::string> names = EntryNames(places.old);
-  std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return name != "config.json"; });
+  std::stable_partition(names.begin(), names.end(), [](const std::string& name) { return name != kLastFile; });
   for (const std::string& name : names) RenameFile(places.old + "/" + name, places.target + "/" + name);
   if (sync == Sync::kFull) SyncDirectory(places.target);
 }

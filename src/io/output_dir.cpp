@@ -45,10 +45,6 @@ constexpr const char* kPartEnding = ".part";  // of a file that has not got its 
                .help = std::move(help)});
 }
 
-std::string Join(const std::string& directory, const std::string& name) {
-  return (fs::path(directory) / name).string();
-}
-
 // Directories that were made for the output vanish again if it fails, unless somebody uses them by then.
 class MadeDirectories {
  public:
@@ -166,6 +162,12 @@ struct OutputDir::State {
   bool is_published = false;
 };
 
+Error ButIsComplete(const Error& error) {
+  Diagnostic diagnostic = error.diagnostics().front();
+  diagnostic.message = "the output is complete, but " + diagnostic.message;
+  return Error(std::move(diagnostic));
+}
+
 OutputDir::OutputDir(const std::string& target, bool overwrite, Sync sync, Leftover leftover, std::string identity)
     : state_(std::make_unique<State>(target, overwrite, sync, leftover, std::move(identity))) {}
 
@@ -279,9 +281,7 @@ void OutputDir::Publish() {
     state.SyncIfAsked(state.places.parent);
     RemoveLeftovers(state.places);
   } catch (const Error& error) {
-    Diagnostic diagnostic = error.diagnostics().front();
-    diagnostic.message = "the output is complete, but " + diagnostic.message;
-    throw Error(std::move(diagnostic));
+    throw ButIsComplete(error);
   }
 }
 

@@ -40,6 +40,9 @@ uint64_t StagedBytes(const std::string& target);
 // run has ended; kKeep is refused there.
 enum class Leftover : uint8_t { kDiscard, kKeep, kTakeOver };
 
+// The error as it is told when the output has its name already.
+Error ButIsComplete(const Error& error);
+
 class OutputDir {
  public:
   // Takes the lock beside the target and makes the staging directory (and missing parents). A staging directory with a

@@ -135,6 +135,10 @@ bool Reserve(int fd, int mode, uint64_t size_bytes, const std::string& path) {
 
 }  // namespace
 
+std::string Join(const std::string& directory, const std::string& name) {
+  return (std::filesystem::path(directory) / name).string();
+}
+
 UniqueFd CreateNewFile(const std::string& path) {
   return Open(path, O_WRONLY | O_CREAT | O_EXCL, "cannot create an output file");
 }

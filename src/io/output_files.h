@@ -14,6 +14,8 @@
 
 namespace gpumerge {
 
+std::string Join(const std::string& directory, const std::string& name);
+
 // A new file for writing; the mode follows the umask, and nothing that exists is opened.
 UniqueFd CreateNewFile(const std::string& path);
 // The whole of a file that an earlier run left.

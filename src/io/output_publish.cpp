@@ -24,12 +24,6 @@ namespace {
 
 using Moves = std::vector<std::pair<std::string, std::string>>;
 
-constexpr const char* kLast = "config.json";  // no loader opens a directory without it
-
-std::string Join(const std::string& directory, const std::string& name) {
-  return (std::filesystem::path(directory) / name).string();
-}
-
 void MakeDurable(const std::vector<std::string>& directories, Sync sync) {
   if (sync == Sync::kFull)
     for (const std::string& directory : directories) SyncDirectory(directory);
@@ -56,7 +50,7 @@ Moves MovesOfOld(const OutputPlaces& places, const PublishingList& list) {
                    .help = "move it away and run the same command again, which then puts the rest in place"});
     old.push_back(name);
   }
-  std::stable_partition(old.begin(), old.end(), [](const std::string& name) { return name == kLast; });
+  std::stable_partition(old.begin(), old.end(), [](const std::string& name) { return name == kLastFile; });
   std::stable_partition(old.begin(), old.end(), [](const std::string& name) { return name != kMergeReportFile; });
   Moves moves;
   for (const std::string& name : old) moves.emplace_back(Join(places.target, name), Join(places.old, name));
@@ -67,7 +61,7 @@ Moves MovesOfOld(const OutputPlaces& places, const PublishingList& list) {
 Moves MovesOfNew(const OutputPlaces& places, const PublishingList& list, bool is_last) {
   Moves moves;
   for (const std::string& name : EntryNames(places.staging)) {
-    if (list.Find(name) == nullptr || (name == kLast) != is_last) continue;
+    if (list.Find(name) == nullptr || (name == kLastFile) != is_last) continue;
     const auto at = name == kMergeReportFile ? moves.begin() : moves.end();
     moves.insert(at, {Join(places.staging, name), Join(places.target, name)});
   }
@@ -84,7 +78,7 @@ class MovingByList {
   void Run() {
     const Moves old = MovesOfOld(places_, list_);
     if (!old.empty()) MakeOld();
-    const auto others = old.begin() + (!old.empty() && old.front().first == Join(places_.target, kLast) ? 1 : 0);
+    const auto others = old.begin() + (!old.empty() && old.front().first == Join(places_.target, kLastFile) ? 1 : 0);
     Move(Moves(old.begin(), others));
     Move(Moves(others, old.end()));
     Move(MovesOfNew(places_, list_, false));

@@ -13,6 +13,8 @@ namespace gpumerge {
 
 // In the staging directory while its files are moved to the target one by one: their names.
 inline constexpr const char* kPublishingFile = "publishing.list";
+// Written and published after all else, and the first of an old output to go: no loader opens a directory without it.
+inline constexpr const char* kLastFile = "config.json";
 
 struct OutputPlaces {
   std::string target;   // absolute, links resolved; need not exist

@@ -24,8 +24,6 @@ namespace {
 constexpr size_t kMaxReports = 10;
 constexpr size_t kMaxDefects = 100;  // of shards
 
-std::string Quote(std::string_view name) { return "\"" + EscapeForTerminal(name) + "\""; }
-
 Diagnostic MissingShards(const std::vector<std::string>& missing, size_t n_shards, const ModelLocation& location) {
   constexpr size_t kMaxNames = 100;
   std::vector<std::string> names;

@@ -44,9 +44,6 @@ inline void AddOnce(const Diagnostic& problem, std::vector<Diagnostic>* problems
 
 inline std::string Where(const MergeConfig& config, Location at) { return FormatLocation(config.file, at); }
 
-// A name from a file, short and fit to be printed.
-inline std::string Quote(std::string_view name) { return fmt::format("\"{}\"", EscapeForTerminal(name)); }
-
 // "a, b, c and 4 more", each as Quote has it.
 template <class Strings>
 std::string ListSome(const Strings& names, size_t max_listed = kMaxListed) {
@@ -59,10 +56,6 @@ std::string ListSome(const Strings& names, size_t max_listed = kMaxListed) {
   }
   if (names.size() > n_listed) text += fmt::format(" and {} more", names.size() - n_listed);
   return text;
-}
-
-inline std::string Plural(uint64_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
 inline std::string ShapeText(std::span<const uint64_t> shape) {

@@ -31,8 +31,6 @@ constexpr uint64_t kFirstBatchBytes = uint64_t{64} << 20;
 constexpr size_t kMostPendingText = size_t{1} << 20;
 constexpr auto kFlushInterval = std::chrono::seconds(5);
 
-constexpr std::string_view kLastFile = "config.json";
-
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Of a data or recipe error the next run would die as well, but files that cannot be read now may be back then, and are

@@ -15,12 +15,6 @@
 namespace gpumerge {
 namespace {
 
-std::string HashText(std::string_view text) {
-  ContentHash hash;
-  hash.Update(text.data(), text.size());
-  return hash.Hex();
-}
-
 // The length, as it says itself, and the header.
 std::string HashHeader(const PlanFile& file) {
   const UniqueFd fd = OpenRegular(file.path);

@@ -104,12 +104,6 @@ std::string TensorList(const Plan& plan, const std::vector<ItemResult>& results,
   return text;
 }
 
-std::string HashText(const std::string& text) {
-  ContentHash hash;
-  hash.Update(text.data(), text.size());
-  return hash.Hex();
-}
-
 // What is written besides tensors, with its hash. The card has none, because it is for its owner to edit, nor has the
 // recipe: it has paths, and the report of one merge is the same wherever its models lie.
 Json Files(const Plan& plan, const std::vector<std::string>& copied_hashes) {
