@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -98,6 +99,38 @@ struct DeviceMemory {
   uint64_t total_bytes() const { return unit_bytes * n_units + kept_bytes; }
 };
 
+class InOrder;
+
+// What a backend offers that can work on the caller's threads: on several parts of a tensor, and several tensors, at
+// once. Each thread is a worker, from 0 to n_workers() - 1, and works in its own memory. A tensor is read once or more
+// often (its readings); all parts of a reading come before the next, begun in order.
+class PartWorkers {
+ public:
+  // Reads elements [first, first + n) of every input of the tensor, and says where each of them is.
+  using Reader = std::function<void(uint64_t first, uint64_t n, const std::byte** inputs)>;
+  // The most elements that a Reader is asked for.
+  static constexpr uint64_t kSampleElems = 512;
+
+  virtual ~PartWorkers() = default;
+  virtual uint32_t n_workers() const = 0;
+  // All readings of a whole tensor, of at most kWholeElems elements.
+  static constexpr uint64_t kWholeElems = 64 * 1024;
+  virtual void RunWhole(const Work& work, uint32_t worker) = 0;
+
+  // How many readings it takes when all goes well.
+  virtual uint32_t LikelyReadings(const PassList& passes) const = 0;
+  // Whether only one tensor that says so may be in a reading at a time.
+  virtual bool IsAlone(const Work& work) const = 0;
+  // Before the first part of a reading, without an output; may read a sample.
+  virtual void BeginReading(const Work& work, uint32_t worker, const Reader& read) = 0;
+  // Whether the parts of this reading write the output.
+  virtual bool Writes(const JobState& state) const = 0;
+  // order: of this reading's parts, for what must be done in order; restarted before the first part.
+  virtual void RunPart(const Work& part, uint32_t worker, InOrder& order) = 0;
+  // After the last part: whether another reading follows.
+  virtual bool EndReading(const Work& work, uint32_t worker) = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -125,6 +158,8 @@ class Backend {
   virtual void Wait(uint64_t ticket) = 0;
   // Busy seconds so far, for the progress line.
   virtual double ComputeSeconds() const = 0;
+  // Null: work is submitted. Else threads of the caller do it, and there is no Submit at the same time.
+  virtual PartWorkers* part_workers() { return nullptr; }
 };
 
 // threads = 0: one for each usable core. max_isa: see RunOptions.

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "src/cpu/cpu_backend.h"
 
-#include "src/cpu/guess.h"
-
 #include <chrono>
 #include <map>
 #include <sched.h>
@@ -22,7 +20,7 @@ Reading StepOf(const PassList& passes, uint32_t reading) {
   const PassReading place = ReadingOf(passes, reading);
   switch (passes[place.pass].kind) {
     case PassKind::kSelect:
-      return {place.pass, place.nth == 0 ? Step::kCountHigh : Step::kCountLow};
+      return {place.pass, place.nth == 0 ? Step::kBeginSelect : Step::kCountBracket};
     case PassKind::kReduce:
       return {place.pass, Step::kReduce};
     case PassKind::kReduceGroups:
@@ -52,12 +50,16 @@ uint64_t RangeElems(const MergeJob& job, const PassInfo& pass) {
   return std::max<uint64_t>(1, kRangeElems / least) * least;
 }
 
-void RankScratch::Reserve(uint64_t n_pieces, uint64_t words_each) {
-  words_each_ = words_each;
-  if (n_pieces * words_each <= capacity_) return;
-  words_.reset();  // never twice in memory
-  words_ = std::make_unique_for_overwrite<uint64_t[]>(n_pieces * words_each);
-  capacity_ = n_pieces * words_each;
+void Worker::ReserveRanks(uint64_t n_words) {
+  if (n_words <= n_rank_words) return;
+  FreeRanks();  // never twice in memory
+  rank_words = std::make_unique_for_overwrite<uint64_t[]>(n_words);
+  n_rank_words = n_words;
+}
+
+void Worker::FreeRanks() {
+  rank_words.reset();
+  n_rank_words = 0;
 }
 
 void Worker::Reserve(const MergeJob& job, const PassList& passes) {
@@ -68,8 +70,6 @@ void Worker::Reserve(const MergeJob& job, const PassList& passes) {
     if (!scratch) throw std::bad_alloc();
     std::memset(scratch.get(), 0, bytes);
   }
-  const size_t counters = MostSelections(passes) * size_t{kHighBins};
-  if (histogram.size() < counters) histogram.resize(counters);
   if (findings.size() < job.inputs.size() + 1) findings.resize(job.inputs.size() + 1);
 }
 
@@ -93,7 +93,7 @@ uint64_t CpuBackend::StateBytes(const MergeJob& job, const PassList& passes) con
   uint64_t group_values = 0;
   for (const PassInfo& pass : passes) {
     if (pass.kind == PassKind::kReduce) bytes += n_blocks * pass.n_values * sizeof(double);
-    if (pass.kind == PassKind::kSelect) bytes += (job.n_elems / kRangeElems + 1) * pass.n_values * sizeof(GuessCounts);
+    if (pass.kind == PassKind::kSelect) bytes += (job.n_elems / kRangeElems + 1) * pass.n_values * sizeof(uint64_t);
     if (pass.kind != PassKind::kReduceGroups) continue;
     group_values = job.n_groups(pass.axis) * pass.n_group_values;
     if (pass.axis == GroupAxis::kColumns) bytes += job.n_groups(pass.axis) * pass.n_values * sizeof(double);
@@ -102,16 +102,19 @@ uint64_t CpuBackend::StateBytes(const MergeJob& job, const PassList& passes) con
 }
 
 uint64_t CpuBackend::FixedBytes(std::span<const MergeJob* const> jobs) const {
-  uint64_t scratch = 0, selections = 0, rank_words = 0;
+  uint64_t scratch = 0, selections = 0, rank_words = 0, few_rank_words = 0;
   for (const MergeJob* job : jobs) {
     const PassList passes = Methods()[job->method].passes(*job);
     scratch = std::max(scratch, ScratchFloats(*job, passes) * sizeof(float));
     selections = std::max(selections, MostSelections(passes));
-    if (Ranks(passes)) rank_words = std::max(rank_words, n_rank_pieces(*job) * RankWords(*job));
+    if (!Ranks(passes)) continue;
+    const bool few = n_rank_pieces(*job) < workers_.size();  // see IsAlone
+    (few ? few_rank_words : rank_words) =
+        std::max(few ? few_rank_words : rank_words, n_rank_pieces(*job) * RankWords(*job));
   }
-  const uint64_t histograms = selections * kHighBins * (sizeof(uint32_t) + sizeof(uint64_t));
-  return pool_.n_workers() * (scratch + histograms) + selections * kMaxSamples * sizeof(uint32_t) +
-         rank_words * sizeof(uint64_t);
+  const uint64_t bins = selections * (kMaxBins + kSmallBins);
+  return pool_.n_workers() * (scratch + bins * sizeof(uint32_t)) + bins * sizeof(uint64_t) +
+         (rank_words + few_rank_words) * sizeof(uint64_t);
 }
 
 // Every worker may have a small tensor. The ranges of a large one may be fewer than workers.
@@ -131,30 +134,20 @@ uint64_t CpuBackend::Submit(std::span<const Work> batch) {
       RunReadings(work, std::nullopt);
     }
   }
-  ReserveRanks(small);
   pool_.Run(small.size(), [&](uint64_t number, uint32_t worker) { RunReadings(*small[number], worker); });
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return 0;
-}
-
-// Before workers share them: pieces that do for each of these tensors.
-void CpuBackend::ReserveRanks(std::span<const Work* const> small) {
-  uint64_t words = 0;
-  for (const Work* work : small)
-    if (Ranks(static_cast<CpuJobState*>(work->state)->passes())) words = std::max(words, RankWords(*work->job));
-  ranks_.Reserve(workers_.size(), words);
 }
 
 void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
   CpuJobState& state = *static_cast<CpuJobState*>(work.state);
   for (uint32_t w = 0; w < workers_.size(); ++w)
     if (!only || *only == w) workers_[w].Reserve(*work.job, state.passes());
-  if (!only && Ranks(state.passes())) ranks_.Reserve(n_rank_pieces(*work.job), RankWords(*work.job));
   for (uint32_t r = work.first_read; r < work.last_read; ++r) {
     const Reading reading = StepOf(state.passes(), r);
-    if (reading.step == Step::kCountHigh && !only && HoldsWholeSelect(work, r) &&
-        SelectByGuess(work, state, reading.pass)) {
-      ++r;  // the second count is not needed either
+    if (reading.step == Step::kBeginSelect && HoldsWholeSelect(work, r)) {
+      SelectWhole(work, state, reading.pass, only);
+      ++r;  // is done as well
       continue;
     }
     for (uint32_t p = 0; p < reading.pass; ++p)
@@ -170,16 +163,20 @@ void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
         RunMap(work, state, reading.pass, only);
         break;
       default:
-        RunCount(work, state, reading, only);
+        CountPart(work, state, reading, only);
         break;
     }
   }
+  if (!only) for (Worker& worker : workers_) FreeFewRanks(*work.job, &worker);
+}
+
+void CpuBackend::SetInputs(const Work& work, uint64_t first, const std::byte** inputs) {
+  for (size_t i = 0; i < work.inputs.size(); ++i)
+    inputs[i] = work.inputs[i] + first * ElementBytes(work.job->inputs[i].dtype);
 }
 
 RangeContext CpuBackend::Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
                                  uint64_t n, const std::byte** inputs) {
-  for (size_t i = 0; i < work.inputs.size(); ++i)
-    inputs[i] = work.inputs[i] + first * ElementBytes(work.job->inputs[i].dtype);
   RangeContext context;
   context.job = work.job;
   context.passes = state.views();
@@ -191,11 +188,8 @@ RangeContext CpuBackend::Context(const Work& work, CpuJobState& state, Reading r
   context.n_columns = work.job->n_groups(GroupAxis::kColumns);
   context.inputs = inputs;
   context.scratch = workers_[worker].scratch.get();
-  // Ranges that are fewer than workers have a piece each: worker numbers may be higher.
-  if (state.passes()[reading.pass].ranks)
-    context.rank_words = ranks_.Piece(n_rank_pieces(*work.job) < workers_.size()
-                                          ? first / RangeElems(*work.job, state.passes()[reading.pass])
-                                          : worker);
+  if (state.passes()[reading.pass].ranks) workers_[worker].ReserveRanks(RankWords(*work.job));
+  context.rank_words = workers_[worker].rank_words.get();
   context.n_group_values = GroupValues(state.passes());
   context.group_values = state.group_values().data();
   return context;
@@ -212,6 +206,7 @@ void CpuBackend::RunMap(const Work& work, CpuJobState& state, uint32_t pass, std
   }
   const auto run = [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
     const std::byte* inputs[kMaxInputs];
+    SetInputs(work, first, inputs);
     RangeContext context = Context(work, state, {pass, Step::kMap}, worker, first, n, inputs);
     context.output = work.output + first * ElementBytes(work.job->out_dtype);
     context.findings = workers_[worker].findings.data();

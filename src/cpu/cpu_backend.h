@@ -33,6 +33,23 @@ constexpr uint64_t kRangeElems = 16 * kBlockElems;
 constexpr uint64_t kRangeColumns = 512;
 constexpr size_t kMaxInputs = kMaxModels + 1;
 
+// Keys counted in brackets, summed over threads.
+struct Totals {
+  std::vector<uint64_t> n_above;             // (selections)
+  std::vector<std::vector<uint64_t>> bins;   // (selections) of (n_bins)
+};
+
+// What one thread counts of them.
+struct Counters {
+  std::vector<uint64_t> n_above;    // (selections)
+  std::vector<uint32_t> bins;       // of all selections, one after the other
+  std::vector<uint32_t*> bins_of;   // (selections)
+  uint64_t n_elems = 0;             // counted: a bin of 32 bits holds so many
+
+  void Begin(const std::vector<Bracket>& brackets);
+  void AddTo(const std::vector<Bracket>& brackets, Totals* totals);
+};
+
 // What one thread works with; grows to the largest job seen and is then reused.
 struct Worker {
   struct Free {
@@ -40,24 +57,17 @@ struct Worker {
   };
   std::unique_ptr<float, Free> scratch;
   uint64_t scratch_floats = 0;
-  std::vector<uint32_t> histogram;     // (selections, kHighBins)
+  Counters counters[2];  // of the tensor that all threads count, and of a small one of its own
   std::vector<RangeFinding> findings;  // (n_inputs + 1)
   bool used_lerp = false;
   const DataProblem* problem = nullptr;
   GroupProblem group_problem;
+  std::unique_ptr<uint64_t[]> rank_words;  // what ranking rows takes
+  uint64_t n_rank_words = 0;
 
+  void ReserveRanks(uint64_t n_words);
+  void FreeRanks();
   void Reserve(const MergeJob& job, const PassList& passes);
-};
-
-// What ranking rows takes: a piece for each range that is worked on at once.
-class RankScratch {
- public:
-  void Reserve(uint64_t n_pieces, uint64_t words_each);
-  uint64_t* Piece(uint64_t number) { return words_.get() + number * words_each_; }
-
- private:
-  std::unique_ptr<uint64_t[]> words_;
-  uint64_t capacity_ = 0, words_each_ = 0;
 };
 
 // Which pass a reading belongs to, and which of its steps it is.
@@ -69,7 +79,7 @@ struct Reading {
 // Ranges of the pass begin at multiples of this.
 uint64_t RangeElems(const MergeJob& job, const PassInfo& pass);
 
-class CpuBackend : public Backend {
+class CpuBackend : public Backend, public PartWorkers {
  public:
   CpuBackend(uint32_t threads, const std::string& max_isa);
   ~CpuBackend() override { std::free(staging_); }
@@ -90,7 +100,23 @@ class CpuBackend : public Backend {
   void Wait(uint64_t) override {}  // Submit returns when the work is done
   double ComputeSeconds() const override { return seconds_; }
 
+  PartWorkers* part_workers() override { return this; }
+  uint32_t n_workers() const override { return static_cast<uint32_t>(workers_.size()); }
+  void RunWhole(const Work& work, uint32_t worker) override { RunReadings(work, worker); }
+  uint32_t LikelyReadings(const PassList& passes) const override { return static_cast<uint32_t>(passes.size()); }
+  bool IsAlone(const Work& work) const override;
+  void BeginReading(const Work& work, uint32_t worker, const Reader& read) override;
+  bool Writes(const JobState& state) const override;
+  void RunPart(const Work& part, uint32_t worker, InOrder& order) override;
+  bool EndReading(const Work& work, uint32_t worker) override;
+
  private:
+  template <class Function>
+  void ForWorkers(std::optional<uint32_t> only, const Function& f) {
+    for (uint32_t w = 0; w < workers_.size(); ++w)
+      if (!only || *only == w) f(workers_[w]);
+  }
+
   // Calls f(range number, worker, first, n) for the ranges of n_elems: on all threads, or on one worker only.
   template <class Function>
   void ForRanges(uint64_t n_elems, std::optional<uint32_t> only, const Function& f,
@@ -109,22 +135,39 @@ class CpuBackend : public Backend {
 
   void RunReadings(const Work& work, std::optional<uint32_t> only);
   uint64_t n_rank_pieces(const MergeJob& job) const;
-  void ReserveRanks(std::span<const Work* const> small);
 
-  // Everything about a range but what its step wants. inputs (n_inputs) must outlive the context.
+  // Everything about a range but what its step wants. inputs (n_inputs), at `first`, must outlive the context.
   RangeContext Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
                        uint64_t n, const std::byte** inputs);
+  static void SetInputs(const Work& work, uint64_t first, const std::byte** inputs);
 
-  // Both readings of a selection over the whole tensor are due.
+  // All of the selection's readings over the whole tensor are due.
   static bool HoldsWholeSelect(const Work& work, uint32_t read) {
     return work.n_elems == work.job->n_elems && read + ReadsOf(PassKind::kSelect) <= work.last_read;
   }
-  bool SelectByGuess(const Work& work, CpuJobState& state, uint32_t pass);
-  void SampleKeys(const Work& work, CpuJobState& state, uint32_t pass);
-  void FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t selection, uint64_t range,
-                   uint64_t rank, uint32_t worker);
-  void RunCount(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only);
+  void BeginSelect(const Work& work, uint32_t pass, uint32_t worker, const Reader* read);
+  std::vector<Bracket> SampledBrackets(const Work& work, uint32_t pass, uint32_t worker, const Reader& read);
+  void SelectWhole(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void CountPart(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only);
+  void Count(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void CountRange(const Work& work, CpuJobState& state, uint32_t pass, uint32_t worker, uint64_t first, uint64_t n,
+                  Counters* counters);
+  bool EndCount(CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  void CountTies(const Work& work, CpuJobState& state, uint32_t pass, uint64_t first, uint64_t n, uint32_t worker,
+                 uint64_t* ties);
+  uint64_t EndOfTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t selection, uint64_t first, uint64_t n,
+                    uint64_t rank, uint32_t worker);
   void ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
+  // Of parts on the caller's threads.
+  struct PartTies;
+  PartTies CountPartTies(const Work& part, CpuJobState& state, uint32_t worker);
+  void CountOff(const Work& part, CpuJobState& state, uint32_t worker, PartTies* ties);
+  void CountKeysOfPart(const Work& part, CpuJobState& state, uint32_t worker);
+  void RunRangeOfPart(const Work& part, CpuJobState& state, uint32_t worker, const PassView* views);
+  // Of rows so long that fewer workers than there are can rank them: the next tensor's may come to other workers.
+  void FreeFewRanks(const MergeJob& job, Worker* worker) {
+    if (n_rank_pieces(job) < workers_.size()) worker->FreeRanks();
+  }
   void RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
   // Rows of a part are finished at once, columns when the tensor ends.
   void RunReduceGroups(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only);
@@ -139,9 +182,7 @@ class CpuBackend : public Backend {
   WorkerPool pool_;
   std::vector<Worker> workers_;                     // (n_workers)
   std::vector<void (*)(const RangeContext&)> run_;  // by MergeJob::method
-  std::vector<uint64_t> histogram_;                 // (selections, bins): of the tensor that all threads count
-  std::vector<uint32_t> samples_;                   // (selections, n_sampled)
-  RankScratch ranks_;
+  Totals part_totals_;                              // of the tensor that comes in parts
   std::byte* staging_ = nullptr;
   double seconds_ = 0;
 };

@@ -3,23 +3,12 @@
 //
 #include "src/cpu/cpu_job.h"
 
+#include "src/cpu/bracket.h"
+
 #include <algorithm>
 
 namespace gpumerge {
 namespace {
-
-// The highest bin b such that at least `wanted` keys lie in bins >= b; *wanted becomes how many of that bin are kept.
-uint32_t ThresholdBin(std::span<const uint64_t> histogram, uint64_t* wanted) {
-  size_t bin = histogram.size();
-  uint64_t above = 0;
-  while (bin > 0) {
-    --bin;
-    if (above + histogram[bin] >= *wanted) break;
-    above += histogram[bin];
-  }
-  *wanted -= above;
-  return static_cast<uint32_t>(bin);
-}
 
 constexpr uint32_t kNoKey = 0xffffffffu;  // above every key: nothing is kept
 
@@ -27,6 +16,7 @@ constexpr uint32_t kNoKey = 0xffffffffu;  // above every key: nothing is kept
 
 CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
     : passes_(passes),
+      n_elems_(job.n_elems),
       views_(passes.size()),
       selects_(passes.size()),
       block_sums_(passes.size()),
@@ -38,11 +28,10 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
   for (size_t p = 0; p < passes.size(); ++p) {
     const uint32_t n = passes[p].n_values;
     if (passes[p].kind == PassKind::kSelect) {
-      selects_[p] = {std::vector<Selection>(n), std::vector<uint64_t>(n), std::vector<uint32_t>(n),
-                     std::vector<uint64_t>(n),  std::vector<uint64_t>(n), 0};
+      selects_[p] = {std::vector<Selection>(n), std::vector<uint64_t>(n), std::vector<Bracket>(n),
+                     std::vector<uint64_t>(n), 0, false};
       views_[p].selections = selects_[p].selections.data();
       views_[p].wanted = selects_[p].wanted.data();
-      views_[p].high_bins = selects_[p].high_bins.data();
     } else if (passes[p].kind == PassKind::kReduce) {
       block_sums_[p].resize(n_blocks * n);
       sums_[p].resize(n);
@@ -54,27 +43,35 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
   }
 }
 
-void CpuJobState::EndHighCount(uint32_t pass, std::span<const uint64_t> histogram) {
+bool SelectProgress::HasTiesLeft() const {
+  return std::any_of(ties_left.begin(), ties_left.end(), [](uint64_t n) { return n > 0; });
+}
+
+void CpuJobState::BeginCount(uint32_t pass, const std::vector<Bracket>& brackets) {
   SelectProgress& select = selects_[pass];
   for (size_t m = 0; m < select.wanted.size(); ++m) {
-    select.wanted_in_bin[m] = select.wanted[m];
-    select.high_bins[m] = ThresholdBin(histogram.subspan(m * kHighBins, kHighBins), &select.wanted_in_bin[m]);
+    const bool counts = select.wanted[m] > 0 && select.wanted[m] < n_elems_;
+    select.brackets[m] = counts ? brackets[m] : Bracket{};
+    if (!counts) select.selections[m] = select.wanted[m] == 0 ? Selection{kNoKey, 0} : Selection{0, ~uint64_t{0}};
   }
 }
 
-void CpuJobState::EndLowCount(uint32_t pass, std::span<const uint64_t> histogram) {
+bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<uint64_t>> bins,
+                           uint32_t max_bins) {
   SelectProgress& select = selects_[pass];
+  bool all_known = true;
   for (size_t m = 0; m < select.wanted.size(); ++m) {
-    if (select.wanted[m] == 0) {
-      select.selections[m] = {kNoKey, 0};
-      continue;
+    if (select.brackets[m].n_bins() == 0) continue;
+    const Narrowed narrowed = Narrow(select.brackets[m], n_above[m], bins[m], select.wanted[m], max_bins);
+    select.brackets[m] = narrowed.next;
+    if (narrowed.threshold) {
+      select.selections[m] = {*narrowed.threshold, ~uint64_t{0}};
+      select.ties_left[m] = narrowed.keeps_all_ties ? 0 : narrowed.tie_rank;  // else there is no last one to find
+    } else {
+      all_known = false;
     }
-    const std::span<const uint64_t> bins = histogram.subspan(m * kLowBins, kLowBins);
-    uint64_t wanted = select.wanted_in_bin[m];
-    const uint32_t low = ThresholdBin(bins, &wanted);
-    select.selections[m] = {select.high_bins[m] << kLowKeyBits | low, ~uint64_t{0}};
-    select.ties_left[m] = wanted == bins[low] ? 0 : wanted;  // when all ties are kept there is no last one to find
   }
+  return all_known;
 }
 
 void CpuJobState::EndReduce(uint32_t pass) {

@@ -9,7 +9,9 @@
 
 #include "gpumerge/backend.h"
 
+#include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,12 +20,14 @@ namespace gpumerge {
 
 // What a selection knows until its last tie is found.
 struct SelectProgress {
-  std::vector<Selection> selections;    // (n_values)
-  std::vector<uint64_t> wanted;         // (n_values) keys to keep
-  std::vector<uint32_t> high_bins;      // (n_values)
-  std::vector<uint64_t> wanted_in_bin;  // (n_values) after the high count: keys of the bin to keep
-  std::vector<uint64_t> ties_left;      // (n_values) ties to keep at or after resolved_elems; 0: tie_end is final
-  uint64_t resolved_elems = 0;          // ties before this index are counted off
+  std::vector<Selection> selections;  // (n_values)
+  std::vector<uint64_t> wanted;       // (n_values) keys to keep
+  std::vector<Bracket> brackets;      // (n_values) to count next; none where the threshold is known
+  std::vector<uint64_t> ties_left;    // (n_values) ties to keep at or after resolved_elems; 0: tie_end is final
+  uint64_t resolved_elems = 0;        // ties before this index are counted off
+  bool is_begun = false;              // wanted is set
+
+  bool HasTiesLeft() const;
 };
 
 class CpuJobState : public JobState {
@@ -36,9 +40,12 @@ class CpuJobState : public JobState {
   RoundingLoss Loss() const override;
   const DataProblem* Problem() const override { return problem; }
 
-  // Histograms are summed over threads: (n_values, bins).
-  void EndHighCount(uint32_t pass, std::span<const uint64_t> histogram);
-  void EndLowCount(uint32_t pass, std::span<const uint64_t> histogram);
+  // wanted is set: what keeps none or all needs no count, the rest is counted in these brackets.
+  void BeginCount(uint32_t pass, const std::vector<Bracket>& brackets);
+  // The brackets of the whole tensor are counted: n_above (n_values), bins (n_values) arrays of n_bins(). Returns
+  // whether all thresholds are known; else there are new brackets, each of at most max_bins.
+  bool EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<uint64_t>> bins,
+                uint32_t max_bins);
   // All block sums are there: pairs neighbours until one is left, an odd last one moves up unchanged.
   void EndReduce(uint32_t pass);
   void AddFindings(std::span<const RangeFinding> range);
@@ -56,13 +63,21 @@ class CpuJobState : public JobState {
   std::vector<RoundingLoss>& block_losses() { return block_losses_; }
 
   const PassList& passes() const { return passes_; }
+  uint64_t n_elems() const { return n_elems_; }
   bool used_lerp = false;
   const DataProblem* problem = nullptr;
+
+  // For parts that several threads work on at once (PartWorkers).
+  uint32_t current_pass = 0;                     // whose reading it is
+  std::mutex mutex;                              // guards what parts add to: findings, problems, ties
+  GroupProblem group_problem;                    // of this reading
+  std::atomic<bool> has_ties_left{false};        // of earlier passes, to be counted off in this reading
 
  private:
   std::optional<NonFinite> Merged(size_t finding) const;
 
   const PassList passes_;
+  const uint64_t n_elems_;
   std::vector<PassView> views_;                   // (n_passes)
   std::vector<SelectProgress> selects_;           // (n_passes)
   std::vector<std::vector<double>> block_sums_;   // (n_passes)

@@ -12,6 +12,7 @@ namespace gpumerge {
 void CpuBackend::RunReduce(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
   const auto run = [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
     const std::byte* inputs[kMaxInputs];
+    SetInputs(work, first, inputs);
     RangeContext context = Context(work, state, {pass, Step::kReduce}, worker, first, n, inputs);
     context.block_sums =
         state.block_sums(pass).data() + context.first_elem / kBlockElems * state.passes()[pass].n_values;
@@ -38,6 +39,7 @@ void CpuBackend::RunReduceGroups(const Work& work, CpuJobState& state, uint32_t 
 void CpuBackend::RunReduceRows(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
   const auto run = [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
     const std::byte* inputs[kMaxInputs];
+    SetInputs(work, first, inputs);
     RangeContext context = Context(work, state, {pass, Step::kReduceGroups}, worker, first, n, inputs);
     context.group_problem = &workers_[worker].group_problem;
     RunRange(context);
@@ -51,6 +53,7 @@ void CpuBackend::RunReduceColumns(const Work& work, CpuJobState& state, uint32_t
   const auto run = [&](Step step) {
     const auto columns = [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
       const std::byte* inputs[kMaxInputs];
+      SetInputs(work, 0, inputs);
       RangeContext context = Context(work, state, {pass, step}, worker, 0, work.n_elems, inputs);
       context.column_sums = state.column_sums(pass).data();
       context.first_column = first;

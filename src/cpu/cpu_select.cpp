@@ -1,157 +1,175 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
+#include "src/cpu/bracket.h"
 #include "src/cpu/cpu_backend.h"
-#include "src/cpu/guess.h"
 
 #include <algorithm>
 #include <optional>
 #include <vector>
 
 namespace gpumerge {
+namespace {
 
-void CpuBackend::RunCount(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only) {
-  const uint32_t bins = reading.step == Step::kCountHigh ? kHighBins : kLowBins;
-  const size_t counters = size_t{state.passes()[reading.pass].n_values} * bins;
-  const std::byte* inputs[kMaxInputs];
-  if (reading.step == Step::kCountHigh && work.first_elem == 0) {
-    RunRange(Context(work, state, {reading.pass, Step::kBeginSelect}, only.value_or(0), 0, 0, inputs));
+// Places where the sample is taken: more of them say better how much rows differ, and each costs a small read.
+constexpr uint64_t kLeastRuns = 16, kMostRuns = 64, kElemsARun = 64 * 1024;
+
+uint32_t MaxBins(uint64_t n_elems) { return n_elems <= kSerialElems ? kSmallBins : kMaxBins; }
+
+}  // namespace
+
+void Counters::Begin(const std::vector<Bracket>& brackets) {
+  n_above.assign(brackets.size(), 0);
+  bins_of.resize(brackets.size());
+  size_t n_bins = 0;
+  for (const Bracket& bracket : brackets) n_bins += bracket.n_bins();
+  bins.assign(n_bins, 0);
+  size_t first = 0;
+  for (size_t s = 0; s < brackets.size(); ++s) {
+    bins_of[s] = bins.data() + first;
+    first += brackets[s].n_bins();
   }
-  for (uint32_t w = 0; w < workers_.size(); ++w)
-    if (!only || *only == w) std::fill_n(workers_[w].histogram.begin(), counters, 0);
-  ForRanges(work.n_elems, only, [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
-    const std::byte* range_inputs[kMaxInputs];
-    RangeContext context = Context(work, state, reading, worker, first, n, range_inputs);
-    context.histogram = workers_[worker].histogram.data();
-    RunRange(context);
-  });
-  // One thread's tensor is whole: its own counters are the totals. A shared one may come in parts.
-  std::vector<uint64_t> own;
-  std::vector<uint64_t>& totals = only ? own : histogram_;
-  if (work.first_elem == 0) totals.assign(counters, 0);
-  for (uint32_t w = 0; w < workers_.size(); ++w) {
-    if (only && *only != w) continue;
-    for (size_t c = 0; c < counters; ++c) totals[c] += workers_[w].histogram[c];
-  }
-  if (!EndsTensor(work)) return;
-  if (reading.step == Step::kCountHigh) {
-    state.EndHighCount(reading.pass, totals);
-  } else {
-    state.EndLowCount(reading.pass, totals);
+  n_elems = 0;
+}
+
+void Counters::AddTo(const std::vector<Bracket>& brackets, Totals* totals) {
+  totals->n_above.resize(brackets.size());
+  totals->bins.resize(brackets.size());
+  for (size_t s = 0; s < brackets.size(); ++s) {
+    totals->n_above[s] += n_above[s];
+    totals->bins[s].resize(brackets[s].n_bins());
+    for (size_t bin = 0; bin < totals->bins[s].size(); ++bin) totals->bins[s][bin] += bins_of[s][bin];
   }
 }
 
-// Selects in one counting pass. False: histograms have to do it.
-bool CpuBackend::SelectByGuess(const Work& work, CpuJobState& state, uint32_t pass) {
-  const uint32_t n_selections = state.passes()[pass].n_values;
-  SelectProgress& select = state.select(pass);
-  const std::byte* no_inputs[kMaxInputs];
-  RunRange(Context(work, state, {pass, Step::kBeginSelect}, 0, 0, 0, no_inputs));
-  SampleKeys(work, state, pass);
-  std::vector<std::optional<Guesses>> maybe(n_selections);
-  const size_t n_sampled = samples_.size() / n_selections;
-  pool_.Run(n_selections, [&](uint64_t s, uint32_t) {
-    maybe[s] = GuessThreshold({&samples_[s * n_sampled], n_sampled}, select.wanted[s], work.n_elems);
-  });
-  std::vector<Guesses> guesses;
-  for (const std::optional<Guesses>& guess : maybe) {
-    if (!guess) return false;
-    guesses.push_back(*guess);
-  }
+// Sets how many each selection keeps, and the brackets to count first.
+void CpuBackend::BeginSelect(const Work& work, uint32_t pass, uint32_t worker, const PartWorkers::Reader* read) {
+  CpuJobState& state = *static_cast<CpuJobState*>(work.state);
+  const std::byte* no_inputs[kMaxInputs] = {};
+  RunRange(Context(work, state, {pass, Step::kBeginSelect}, worker, 0, 0, no_inputs));
+  const uint64_t n_elems = work.job->n_elems;
+  std::vector<Bracket> brackets(state.passes()[pass].n_values, WholeBracket(MaxBins(n_elems)));
+  if (read != nullptr && n_elems > kSerialElems) brackets = SampledBrackets(work, pass, worker, *read);
+  state.BeginCount(pass, brackets);
+}
 
-  std::vector<GuessCounts> counts((work.n_elems + kRangeElems - 1) / kRangeElems *
-                                  n_selections);  // (n_ranges, n_selections)
-  ForRanges(work.n_elems, std::nullopt, [&](uint64_t number, uint32_t worker, uint64_t first, uint64_t n) {
+// Runs of neighbours, evenly spaced.
+std::vector<Bracket> CpuBackend::SampledBrackets(const Work& work, uint32_t pass, uint32_t worker,
+                                                 const PartWorkers::Reader& read) {
+  CpuJobState& state = *static_cast<CpuJobState*>(work.state);
+  const uint32_t n_selections = state.passes()[pass].n_values;
+  const uint64_t n_elems = work.job->n_elems, run_elems = PartWorkers::kSampleElems;
+  const uint64_t n_runs = std::clamp(n_elems / kElemsARun, kLeastRuns, kMostRuns);
+  const uint64_t stride = n_elems / n_runs / kBlockElems * kBlockElems;
+  std::vector<uint32_t> keys(n_selections * run_elems);
+  std::vector<std::vector<uint32_t>> samples(n_selections);
+  for (uint64_t run = 0; run < n_runs; ++run) {
     const std::byte* inputs[kMaxInputs];
-    RangeContext context = Context(work, state, {pass, Step::kCountGuesses}, worker, first, n, inputs);
-    context.guesses = guesses.data();
-    context.guess_counts = &counts[number * n_selections];
+    read(run * stride, run_elems, inputs);
+    RangeContext context = Context(work, state, {pass, Step::kSample}, worker, run * stride, run_elems, inputs);
+    context.samples = keys.data();
     RunRange(context);
-  });
-  std::vector<GuessCounts> totals(n_selections);
-  for (size_t i = 0; i < counts.size(); ++i) {
-    for (uint32_t g = 0; g < kGuesses; ++g) {
-      totals[i % n_selections].above[g] += counts[i].above[g];
-      totals[i % n_selections].equal[g] += counts[i].equal[g];
-    }
+    for (uint32_t s = 0; s < n_selections; ++s)
+      samples[s].insert(samples[s].end(), &keys[s * run_elems], &keys[s * run_elems] + run_elems);
   }
-  for (uint32_t s = 0; s < n_selections; ++s) {
-    if (select.wanted[s] == 0) {
-      select.selections[s] = {~uint32_t{0}, 0};
-      continue;
-    }
-    const std::optional<GuessedSelection> found = ConfirmGuess(totals[s], select.wanted[s]);
-    if (!found) return false;
-    select.selections[s] = {guesses[s].keys[found->guess], ~uint64_t{0}};
-    if (found->keeps_all_ties) continue;
-    uint64_t rank = found->tie_rank, range = 0;
-    while (counts[range * n_selections + s].equal[found->guess] < rank) {
-      rank -= counts[range * n_selections + s].equal[found->guess];
-      ++range;
-    }
-    FindLastTie(work, state, pass, s, range, rank, 0);
-  }
-  return true;
+  std::vector<Bracket> brackets(n_selections);
+  const SelectProgress& select = state.select(pass);
+  for (uint32_t s = 0; s < n_selections; ++s)
+    brackets[s] = BracketOf(samples[s], run_elems, std::min(select.wanted[s], n_elems), n_elems, kMaxBins);
+  return brackets;
 }
 
-// Runs of neighbours, evenly spaced: (n_selections, n_sampled) into samples_.
-void CpuBackend::SampleKeys(const Work& work, CpuJobState& state, uint32_t pass) {
-  constexpr uint64_t kRun = 64, kRunsATask = 16;
-  const uint32_t n_selections = state.passes()[pass].n_values;
-  const uint64_t n_runs = SampleSize(work.n_elems) / kRun;
-  const uint64_t stride = work.n_elems / n_runs / kRun * kRun;
-  samples_.resize(n_selections * n_runs * kRun);
-  pool_.Run((n_runs + kRunsATask - 1) / kRunsATask, [&](uint64_t task, uint32_t worker) {
-    std::vector<uint32_t> keys(n_selections * kRun);
-    for (uint64_t run = task * kRunsATask; run < std::min(n_runs, (task + 1) * kRunsATask); ++run) {
-      const std::byte* inputs[kMaxInputs];
-      RangeContext context = Context(work, state, {pass, Step::kSample}, worker, run * stride, kRun, inputs);
-      context.samples = keys.data();
-      RunRange(context);
-      for (uint32_t s = 0; s < n_selections; ++s)
-        std::copy_n(&keys[s * kRun], kRun, &samples_[(s * n_runs + run) * kRun]);
-    }
+// The whole tensor is in memory: counts until all thresholds are known.
+void CpuBackend::SelectWhole(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
+  const PartWorkers::Reader read = [&](uint64_t first, uint64_t, const std::byte** inputs) {
+    for (size_t i = 0; i < work.inputs.size(); ++i)
+      inputs[i] = work.inputs[i] + first * ElementBytes(work.job->inputs[i].dtype);
+  };
+  BeginSelect(work, pass, only.value_or(0), &read);
+  do {
+    Count(work, state, pass, only);
+  } while (!EndCount(state, pass, only));
+}
+
+// A part of a tensor that comes in parts, which are counted twice: in bins over all keys, then in the threshold's bin.
+void CpuBackend::CountPart(const Work& work, CpuJobState& state, Reading reading, std::optional<uint32_t> only) {
+  if (reading.step == Step::kBeginSelect && work.first_elem == 0)
+    BeginSelect(work, reading.pass, only.value_or(0), nullptr);
+  if (work.first_elem == 0) part_totals_ = {};
+  Count(work, state, reading.pass, only);
+  const std::vector<Bracket>& brackets = state.select(reading.pass).brackets;
+  ForWorkers(only, [&](Worker& worker) { worker.counters[only ? 1 : 0].AddTo(brackets, &part_totals_); });
+  if (EndsTensor(work)) state.EndCount(reading.pass, part_totals_.n_above, part_totals_.bins, MaxBins(work.job->n_elems));
+}
+
+void CpuBackend::Count(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
+  const std::vector<Bracket>& brackets = state.select(pass).brackets;
+  ForWorkers(only, [&](Worker& worker) { worker.counters[only ? 1 : 0].Begin(brackets); });
+  ForRanges(work.n_elems, only, [&](uint64_t, uint32_t worker, uint64_t first, uint64_t n) {
+    CountRange(work, state, pass, worker, first, n, &workers_[worker].counters[only ? 1 : 0]);
   });
 }
 
-// Sets tie_end to just after the tie of that rank (1 = the first) in that range.
-void CpuBackend::FindLastTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t selection, uint64_t range,
-                             uint64_t rank, uint32_t worker) {
+void CpuBackend::CountRange(const Work& work, CpuJobState& state, uint32_t pass, uint32_t worker, uint64_t first,
+                            uint64_t n, Counters* counters) {
   const std::byte* inputs[kMaxInputs];
-  const uint64_t first = range * kRangeElems;
-  RangeContext context =
-      Context(work, state, {pass, Step::kFindTie}, worker, first, std::min(kRangeElems, work.n_elems - first), inputs);
+  SetInputs(work, first, inputs);
+  RangeContext context = Context(work, state, {pass, Step::kCountBracket}, worker, first, n, inputs);
+  context.brackets = state.select(pass).brackets.data();
+  context.n_above = counters->n_above.data();
+  context.bins = counters->bins_of.data();
+  RunRange(context);
+}
+
+bool CpuBackend::EndCount(CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
+  const std::vector<Bracket>& brackets = state.select(pass).brackets;
+  Totals totals;
+  ForWorkers(only, [&](Worker& worker) { worker.counters[only ? 1 : 0].AddTo(brackets, &totals); });
+  return state.EndCount(pass, totals.n_above, totals.bins, MaxBins(state.n_elems()));
+}
+
+// Just after the tie of that rank (1 = the first) in that range, as a flat index.
+uint64_t CpuBackend::EndOfTie(const Work& work, CpuJobState& state, uint32_t pass, uint32_t selection, uint64_t first,
+                              uint64_t n, uint64_t rank, uint32_t worker) {
+  const std::byte* inputs[kMaxInputs];
+  SetInputs(work, first, inputs);
+  RangeContext context = Context(work, state, {pass, Step::kFindTie}, worker, first, n, inputs);
   uint64_t last_tie = 0;
   context.selection = selection;
   context.tie_rank = rank;
   context.tie_index = &last_tie;
   RunRange(context);
-  state.select(pass).selections[selection].tie_end = last_tie + 1;
+  return last_tie + 1;
+}
+
+void CpuBackend::CountTies(const Work& work, CpuJobState& state, uint32_t pass, uint64_t first, uint64_t n,
+                           uint32_t worker, uint64_t* ties) {
+  const std::byte* inputs[kMaxInputs];
+  SetInputs(work, first, inputs);
+  RangeContext context = Context(work, state, {pass, Step::kCountTies}, worker, first, n, inputs);
+  context.ties = ties;
+  RunRange(context);
 }
 
 // Before a pass after a selection sees a part, the last tie to keep is found if it lies in this part.
 void CpuBackend::ResolveTies(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
   SelectProgress& select = state.select(pass);
   const uint64_t end = work.first_elem + work.n_elems;
-  const bool none_left =
-      std::all_of(select.ties_left.begin(), select.ties_left.end(), [](uint64_t n) { return n == 0; });
-  if (none_left || select.resolved_elems >= end) return;
+  if (!select.HasTiesLeft() || select.resolved_elems >= end) return;
   const uint32_t n_selections = state.passes()[pass].n_values;
   std::vector<uint64_t> ties((work.n_elems + kRangeElems - 1) / kRangeElems *
                              n_selections);  // (n_ranges, n_selections)
   ForRanges(work.n_elems, only, [&](uint64_t number, uint32_t worker, uint64_t first, uint64_t n) {
-    const std::byte* inputs[kMaxInputs];
-    RangeContext context = Context(work, state, {pass, Step::kCountTies}, worker, first, n, inputs);
-    context.ties = &ties[number * n_selections];
-    RunRange(context);
+    CountTies(work, state, pass, first, n, worker, &ties[number * n_selections]);
   });
   for (uint32_t s = 0; s < n_selections; ++s) {
     for (uint64_t number = 0; select.ties_left[s] > 0 && number * kRangeElems < work.n_elems; ++number) {
-      const uint64_t in_range = ties[number * n_selections + s];
+      const uint64_t in_range = ties[number * n_selections + s], first = number * kRangeElems;
       if (in_range < select.ties_left[s]) {
         select.ties_left[s] -= in_range;
         continue;
       }
-      FindLastTie(work, state, pass, s, number, select.ties_left[s], only.value_or(0));
+      select.selections[s].tie_end = EndOfTie(work, state, pass, s, first, std::min(kRangeElems, work.n_elems - first),
+                                              select.ties_left[s], only.value_or(0));
       select.ties_left[s] = 0;
     }
   }

@@ -19,17 +19,14 @@ namespace gpumerge {
 // A tile of every input is widened to float, worked on and stored while it stays in the first-level cache.
 inline constexpr uint32_t kTileElems = 1024;
 
-// An exact selection counts keys by their high 16 bits, then those of the threshold's bin by their low 15.
-inline constexpr uint32_t kLowKeyBits = 15;
-inline constexpr uint32_t kHighBins = 1u << 16;
-inline constexpr uint32_t kLowBins = 1u << kLowKeyBits;
+// An exact selection counts the keys of a bracket in at most so many bins; those of a small tensor in fewer, which are
+// cleared and summed as often as they are counted into.
+inline constexpr uint32_t kMaxBins = 1u << 16, kSmallBins = 1u << 12;
 
 enum class Step : uint8_t {
   kBeginSelect,  // writes how many elements each model keeps to PassView::wanted; reads no data
   kSample,       // hands out the keys of the range
-  kCountGuesses,
-  kCountHigh,
-  kCountLow,
+  kCountBracket,
   kCountTies,
   kFindTie,
   kReduce,
@@ -42,7 +39,6 @@ enum class Step : uint8_t {
 struct PassView {
   Selection* selections = nullptr;  // kSelect: (n_values)
   uint64_t* wanted = nullptr;       // kSelect: (n_values) elements to keep
-  uint32_t* high_bins = nullptr;    // kSelect: (n_values) where the threshold lies, after kCountHigh
   double* sums = nullptr;           // kReduce: (n_values), 0 until the pass has ended
 };
 
@@ -59,15 +55,11 @@ struct GroupProblem {
   uint64_t group = ~uint64_t{0};
 };
 
-// Values that a selection's threshold may well be; unused ones are 0xffffffff, which no key is.
-inline constexpr uint32_t kGuesses = 6;
-struct Guesses {
-  friend bool operator==(const Guesses&, const Guesses&) = default;
-  uint32_t keys[kGuesses];
-};
-struct GuessCounts {
-  uint64_t above[kGuesses];  // keys > the guess
-  uint64_t equal[kGuesses];
+// Keys [first_key, last_key] in bins of 2^shift keys each; none when last_key < first_key.
+struct Bracket {
+  friend bool operator==(const Bracket&, const Bracket&) = default;
+  uint32_t first_key = 1, last_key = 0, shift = 0;
+  uint32_t n_bins() const { return last_key < first_key ? 0 : ((last_key - first_key) >> shift) + 1; }
 };
 
 struct RangeContext {
@@ -89,10 +81,10 @@ struct RangeContext {
   bool* used_lerp = nullptr;                   // kMap
   const DataProblem** problem = nullptr;       // kMap
   GroupProblem* group_problem = nullptr;       // kReduceGroups of rows, kEndColumns
-  uint32_t* histogram = nullptr;               // kCountHigh: (n_values, kHighBins); kCountLow: (n_values, kLowBins)
+  const Bracket* brackets = nullptr;           // kCountBracket: (n_values)
+  uint64_t* n_above = nullptr;                 // kCountBracket: (n_values), added to: keys above the bracket
+  uint32_t* const* bins = nullptr;             // kCountBracket: (n_values) arrays of n_bins(), added to
   uint32_t* samples = nullptr;                 // kSample: out, (n_values, n_elems)
-  const Guesses* guesses = nullptr;            // kCountGuesses: (n_values)
-  GuessCounts* guess_counts = nullptr;         // kCountGuesses: out, (n_values)
   uint64_t* ties = nullptr;                    // kCountTies: out, (n_values)
   uint32_t selection = 0;                      // kFindTie: which one
   uint64_t tie_rank = 0;                       // kFindTie: in, 1 = the first tie of the range

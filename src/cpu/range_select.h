@@ -10,57 +10,36 @@
 namespace gpumerge::GM_TARGET {
 
 template <class Key>
-void CountGuesses(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
+void CountBracket(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
   const RangeContext& c = tiles.context();
-  PackU guess[kGuesses], above[kGuesses], equal[kGuesses];
-  for (uint32_t g = 0; g < kGuesses; ++g) {
-    guess[g] = c.guesses[s].keys[g];
-    above[g] = equal[g] = 0;
-  }
-  const auto add = [&](const PackU& keys) {
-#pragma GCC unroll 8
-    for (uint32_t g = 0; g < kGuesses; ++g) {  // unrolled, so that the counters stay in registers
-      std::experimental::where(keys > guess[g], above[g]) += 1u;
-      std::experimental::where(keys == guess[g], equal[g]) += 1u;
-    }
-  };
+  const Bracket bracket = c.brackets[s];
+  if (bracket.last_key < bracket.first_key) return;
+  const PackU first_key(bracket.first_key), last_key(bracket.last_key);
+  PackU above = 0;
+  uint32_t* inside = tiles.keys();
+  uint32_t n_inside = 0;
   uint32_t j = 0;
-  for (; j + kPackElems <= n; j += kPackElems) add(tiles.KeysAt(key, j, s));
-  GuessCounts& counts = c.guess_counts[s];
-  for (uint32_t g = 0; g < kGuesses; ++g) {
-    counts.above[g] += std::experimental::reduce(above[g]);
-    counts.equal[g] += std::experimental::reduce(equal[g]);
+  for (; j + kPackElems <= n; j += kPackElems) {
+    const PackU keys = tiles.KeysAt(key, j, s);
+    std::experimental::where(keys > last_key, above) += 1u;
+    n_inside += AppendBetween(keys, first_key, last_key, inside + n_inside);
   }
-  if (j == n) return;
-  uint32_t* keys = tiles.keys();
-  tiles.KeysAt(key, j, s).copy_to(keys, std::experimental::vector_aligned);
-  for (uint32_t lane = 0; lane < n - j; ++lane) {
-    for (uint32_t g = 0; g < kGuesses; ++g) {
-      counts.above[g] += keys[lane] > c.guesses[s].keys[g] ? 1u : 0u;
-      counts.equal[g] += keys[lane] == c.guesses[s].keys[g] ? 1u : 0u;
+  uint64_t n_above = 0;
+  for (uint32_t lane = 0; lane < kPackElems; ++lane) n_above += above[lane];
+  if (j < n) {
+    alignas(64) uint32_t lanes[kPackElems];
+    tiles.KeysAt(key, j, s).copy_to(lanes, std::experimental::vector_aligned);
+    for (uint32_t lane = 0; lane < n - j; ++lane) {
+      n_above += lanes[lane] > bracket.last_key ? 1u : 0u;
+      if (lanes[lane] >= bracket.first_key && lanes[lane] <= bracket.last_key) inside[n_inside++] = lanes[lane];
     }
   }
-}
-
-template <class Key>
-void CountHigh(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
-  tiles.MakeKeys(key, s, n);
-  uint32_t* histogram = tiles.context().histogram + size_t{s} * kHighBins;
-  for (uint32_t j = 0; j < n; ++j) ++histogram[tiles.keys()[j] >> kLowKeyBits];
-}
-
-template <class Key>
-void CountLow(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
-  const RangeContext& c = tiles.context();
-  uint32_t* histogram = c.histogram + size_t{s} * kLowBins;
-  const uint32_t bin = c.passes[c.pass].high_bins[s];
-  uint32_t* lanes = tiles.keys();
-  for (uint32_t j = 0; j < n; j += kPackElems) {
-    const PackU keys = tiles.KeysAt(key, j, s);
-    if (std::experimental::none_of((keys >> static_cast<int>(kLowKeyBits)) == bin)) continue;
-    keys.copy_to(lanes, std::experimental::vector_aligned);
-    for (uint32_t lane = 0; lane < kPackElems && j + lane < n; ++lane)
-      if (lanes[lane] >> kLowKeyBits == bin) ++histogram[lanes[lane] & (kLowBins - 1)];
+  c.n_above[s] += n_above;
+  uint32_t* bins = c.bins[s];
+  if (bracket.first_key == bracket.last_key) {
+    bins[0] += n_inside;
+  } else {
+    for (uint32_t i = 0; i < n_inside; ++i) ++bins[(inside[i] - bracket.first_key) >> bracket.shift];
   }
 }
 
@@ -111,13 +90,8 @@ void RunSelectStep(RangeTiles& tiles, const Key& key, const uint64_t* counts, ui
       break;
     case Step::kSample:
       return for_all([&](uint32_t s, uint64_t first, uint32_t n) { SampleKeys(tiles, key, s, first, n); });
-    case Step::kCountGuesses:
-      for (uint32_t s = 0; s < n_selections; ++s) c.guess_counts[s] = {};
-      return for_all([&](uint32_t s, uint64_t, uint32_t n) { CountGuesses(tiles, key, s, n); });
-    case Step::kCountHigh:
-      return for_all([&](uint32_t s, uint64_t, uint32_t n) { CountHigh(tiles, key, s, n); });
-    case Step::kCountLow:
-      return for_all([&](uint32_t s, uint64_t, uint32_t n) { CountLow(tiles, key, s, n); });
+    case Step::kCountBracket:
+      return for_all([&](uint32_t s, uint64_t, uint32_t n) { CountBracket(tiles, key, s, n); });
     case Step::kCountTies:
       for (uint32_t s = 0; s < n_selections; ++s) c.ties[s] = 0;
       return for_all([&](uint32_t s, uint64_t, uint32_t n) { CountTies(tiles, key, s, n); });

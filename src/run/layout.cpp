@@ -17,6 +17,8 @@ namespace {
 
 // A batch or chunk of about this size keeps several units in the last-level cache on their way through the pipeline.
 constexpr uint64_t kChunkBytes = 4 << 20;
+// A part that a thread reads, works on and writes stays in its second-level cache.
+constexpr uint64_t kPartBytes = 640 << 10;
 constexpr uint64_t kRoomBesideBytes = 64 << 20;
 // Units on their way at once: one is read, one computed, one written, and a few wait. More of them for a device, which
 // works on several.
@@ -73,6 +75,19 @@ UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t 
   return sizes;
 }
 
+// Threads that read for themselves: one part each. As many of them as there is room for.
+void LayOutParts(const RunOptions& options, const PartWorkers& workers, uint64_t available, uint64_t largest_chunk,
+                 uint64_t largest_group, MemoryLayout* layout) {
+  const uint64_t aim = std::min((getenv("GM_PART_KB") ? uint64_t{std::stoull(getenv("GM_PART_KB"))} << 10 : kPartBytes), std::max<uint64_t>(largest_group, 64));
+  const uint64_t part_bytes = std::max(largest_chunk, std::min(aim, available / workers.n_workers() / 64 * 64));
+  layout->staging_bytes = std::min(available / part_bytes, uint64_t{workers.n_workers()}) * part_bytes;
+  UnitSizes sizes;
+  sizes.workers = &workers;
+  sizes.max_chunk_elems = options.max_chunk_elems;
+  sizes.resident_bytes = sizes.chunk_bytes = part_bytes;
+  layout->units.push_back(sizes);
+}
+
 // The staging memory that does well, when there is as much as one likes.
 uint64_t StagingAim(const Plan& plan, std::span<Backend* const> backends, uint64_t available, uint64_t largest_chunk,
                     uint64_t largest_group) {
@@ -108,7 +123,10 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
     can_stream = can_stream && backend->Info().can_stream;
   }
   // Two chunks, so that reading and merging overlap; a backend that cannot stream holds its largest tensor.
-  const uint64_t smallest = can_stream ? 2 * largest_chunk : largest_group;
+  const PartWorkers* workers = backends.size() == 1 ? backends[0]->part_workers() : nullptr;
+  const uint64_t smallest = workers != nullptr ? std::max<uint64_t>(largest_chunk, 64)
+                            : can_stream       ? 2 * largest_chunk
+                                               : largest_group;
   layout.smallest_staging_bytes = smallest;
   // A megabyte or two more, because the process is not the same size in every run.
   constexpr uint64_t kRound = 1 << 20;
@@ -118,6 +136,10 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
   uint64_t available = std::min(most_staging_bytes, layout.budget_bytes - layout.overhead_bytes);
   if (has_device) available = std::min(available, options.pinned_bytes.value_or(available));
   if (available < smallest) return layout;
+  if (workers != nullptr) {
+    LayOutParts(options, *workers, available, smallest, largest_group, &layout);
+    return layout;
+  }
   uint64_t all = 0;
   for (const PlanItem& item : plan.items) all += GroupBytes(item);
   // A small model goes in one batch, and needs no more than that takes.

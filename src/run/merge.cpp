@@ -65,7 +65,7 @@ void AddItem(const PlanItem& item, const MemoryLayout& layout, RunEstimate* esti
   const Way way = layout.units.empty() ? Way::kWhole : WayOf(item, layout.units[0]);
   const bool on_device =
       !layout.units.empty() && layout.units[0].device != nullptr && item.action == PlanAction::kMerge;
-  const uint64_t again = way == Way::kStreamed ? ReadingsOf(item) - 1 : 0;
+  const uint64_t again = layout.units.empty() ? 0 : FileReadings(item, layout.units[0]) - 1;
   estimate->n_streamed_tensors += again > 0 ? 1 : 0;
   estimate->n_kept_tensors += way == Way::kKept ? 1 : 0;
   for (const PlanInput& input : item.inputs) {

@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <mutex>
 #include <utility>
 
 namespace gpumerge {
@@ -146,12 +147,18 @@ uint64_t MergeOutput::CountRecorded() const {
 }
 
 void MergeOutput::Write(uint32_t shard, uint64_t offset_bytes, const std::byte* data, uint64_t size_bytes) {
-  out_.WriteAt(shards_[shard], offset_bytes, data, size_bytes);
-  dirty_bytes_ += size_bytes;
-  if (IsDue()) Flush();
+  {
+    const std::shared_lock lock(writing_);
+    out_.WriteAt(shards_[shard], offset_bytes, data, size_bytes);
+    dirty_bytes_ += size_bytes;
+    if (!IsDue()) return;
+  }
+  const std::unique_lock lock(writing_);
+  if (IsDue()) Flush();  // nobody else has done it
 }
 
 void MergeOutput::ItemDone(uint64_t item, const ItemResult& result) {
+  const std::unique_lock lock(writing_);
   results_[item] = result;
   pending_ += RecordLine(plan_, item, result);
   pending_items_.push_back(item);
@@ -181,7 +188,7 @@ void MergeOutput::Flush() {
   flushed_at_ = Clock::now();
   const double seconds = Since(start);
   sync_seconds_ += seconds;
-  const double bytes_a_second = static_cast<double>(dirty_bytes_) / std::max(seconds, 1e-3);
+  const double bytes_a_second = static_cast<double>(dirty_bytes_.load()) / std::max(seconds, 1e-3);
   if (dirty_bytes_ >= kLeastBatchBytes)
     batch_bytes_ = static_cast<uint64_t>(
         std::clamp(bytes_a_second, static_cast<double>(kLeastBatchBytes), static_cast<double>(kMostBatchBytes)));

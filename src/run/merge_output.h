@@ -13,9 +13,11 @@
 #include "gpumerge/options.h"
 #include "gpumerge/plan.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -35,7 +37,7 @@ class MergeOutput {
   const std::vector<bool>& done() const { return done_; }
   const std::string& staging_path() const { return out_.staging_path(); }
 
-  // For the pipeline.
+  // For the pipeline. Write may be called by several threads at once, for disjoint ranges.
   void Write(uint32_t shard, uint64_t offset_bytes, const std::byte* data, uint64_t size_bytes);
   void ItemDone(uint64_t item, const ItemResult& result);
 
@@ -80,10 +82,12 @@ class MergeOutput {
   std::vector<int> shards_;          // handles
   std::vector<bool> shard_is_there_;
 
+  // Shared by those who write, alone for making it durable; guards what follows.
+  std::shared_mutex writing_;
   std::string pending_;                  // journal lines of items that may not be durable yet
   std::vector<uint64_t> pending_items_;  // these items
   std::vector<bool> recorded_;           // (n_items): those that the journal on the disk has
-  uint64_t dirty_bytes_ = 0;             // written since the last flush
+  std::atomic<uint64_t> dirty_bytes_ = 0;  // written since the last flush
   double sync_seconds_ = 0, verify_seconds_ = 0;
   uint64_t batch_bytes_;  // after so many bytes a flush is due
   const std::chrono::steady_clock::time_point begun_at_;

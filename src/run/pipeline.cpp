@@ -4,6 +4,7 @@
 // The threads: the caller's schedules, and there are some readers, one for each backend and a writer.
 #include "src/run/pipeline.h"
 
+#include "src/run/direct.h"
 #include "src/run/memory.h"
 #include "src/run/schedule.h"
 #include "src/run/stages.h"
@@ -291,6 +292,8 @@ class Pipeline {
 
 PipelineResult RunPipeline(const Plan& plan, PlanPart part, std::span<Backend* const> backends,
                            const PipelineOptions& options, const OutputSink& sink) {
+  if (backends.size() == 1 && backends[0]->part_workers() != nullptr)
+    return RunDirect(plan, part, backends[0], options, sink);
   return Pipeline(plan, part, backends, options, sink).Run();
 }
 

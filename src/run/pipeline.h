@@ -20,7 +20,7 @@
 
 namespace gpumerge {
 
-// Where finished tensors go. Called from one thread at a time; ranges never overlap.
+// Where finished tensors go. Called from several threads; ranges never overlap.
 using OutputSink =
     std::function<void(uint32_t shard, uint64_t offset_bytes, const std::byte* data, uint64_t size_bytes)>;
 
@@ -51,7 +51,7 @@ struct PipelineOptions {
   Scratch* scratch = nullptr;                        // for plans with stages
   // (n_items of the plan): left out, because an earlier run did them; their results are empty. Null: none.
   const std::vector<bool>* done = nullptr;
-  // All of an item is written. Called from one thread at a time, the sink's.
+  // All of an item is written. Called from one thread at a time, one that calls the sink.
   std::function<void(uint64_t item, const ItemResult&)> on_item_done{};
 
   bool IsDone(uint64_t item) const { return done != nullptr && (*done)[item]; }

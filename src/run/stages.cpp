@@ -16,6 +16,8 @@ namespace {
 // Read, then hashed while still in the cache.
 constexpr uint64_t kReadPieceBytes = 1 << 20;
 
+Error Stopped() { return Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"}); }
+
 void CountBadInputs(const JobState& state, ItemResult* result) {
   std::vector<uint64_t> counts;
   bool any = false;
@@ -49,13 +51,15 @@ void Stages::Begin(const UnitRun& unit) {
   const TraceRange trace("begin");
   for (const UnitPart& part : unit.parts()) {
     if (!part.begins_item()) continue;
-    const PlanItem& item = plan_.items[part.item];
-    auto run = std::make_unique<ItemRun>();
-    run->input_hashes.resize(item.inputs.size());
-    if (item.action == PlanAction::kMerge)
-      run->state = backends_[unit.scheduled.backend]->NewState(item.job, item.passes);
-    runs_[part.item - part_.first] = std::move(run);
+    Begin(part.item, unit.scheduled.backend);
   }
+}
+
+void Stages::Begin(uint64_t index, uint32_t backend) {
+  const PlanItem& item = plan_.items[index];
+  auto run = std::make_unique<ItemRun>(item.inputs.size());
+  if (item.action == PlanAction::kMerge) run->state = backends_[backend]->NewState(item.job, item.passes);
+  runs_[index - part_.first] = std::move(run);
 }
 
 uint64_t Stages::Read(const UnitRun& unit, uint32_t reader) {
@@ -77,9 +81,31 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
     const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
     files_.Read(input, begin + done, to + done, piece);
-    if (part.first_read == 0) RunOf(part).input_hashes[i].Update(to + done, piece);
+    if (part.first_read > 0) continue;
+    InOrder& order = RunOf(part).input_order[i];
+    if (!order.Wait(begin + done)) throw Stopped();
+    RunOf(part).input_hashes[i].Update(to + done, piece);
+    order.Advance(begin + done + piece);
   }
   return size_bytes;
+}
+
+void Stages::ReadSample(const PlanItem& item, uint64_t first, uint64_t n, std::byte* memory,
+                        const std::byte** inputs) const {
+  for (size_t i = 0; i < item.inputs.size(); ++i) {
+    const uint64_t elem_bytes = ElementBytes(item.job.inputs[i].dtype);
+    files_.Read(item.inputs[i], first * elem_bytes, memory, n * elem_bytes);
+    inputs[i] = memory;
+    memory += (n * elem_bytes + 63) / 64 * 64;
+  }
+}
+
+void Stages::StopWaiting(uint64_t item) {
+  const std::lock_guard lock(end_mutex_);
+  ItemRun* run = runs_[item - part_.first].get();
+  if (run == nullptr) return;
+  for (InOrder& order : run->input_order) order.Stop();
+  run->output_order.Stop();
 }
 
 std::vector<Work> Stages::MakeWork(const UnitRun& unit) const {
@@ -112,10 +138,15 @@ uint64_t Stages::CheckDone(const UnitRun& unit) const {
   for (const UnitPart& part : unit.parts()) {
     const JobState* state = RunOf(part).state.get();
     if (state == nullptr) continue;
-    if (part.ends_item) CheckValues(plan_, plan_.items[part.item], *state);
+    if (part.ends_item) CheckItem(part.item);
     if (part.writes) elems += part.n_elems;
   }
   return elems;
+}
+
+void Stages::CheckItem(uint64_t item) const {
+  const ItemRun& run = *runs_[item - part_.first];
+  if (run.state) CheckValues(plan_, plan_.items[item], *run.state);
 }
 
 Stages::Written Stages::Write(const UnitRun& unit) {
@@ -123,47 +154,54 @@ Stages::Written Stages::Write(const UnitRun& unit) {
   Written written;
   for (const UnitPart& part : unit.parts()) {
     const bool is_output = !plan_.items[part.item].stage;
-    const uint64_t bytes = WriteOutput(part, unit);
+    const uint64_t bytes = WriteOutput(part, unit.memory, unit.scheduled.backend);
     if (is_output) written.bytes += bytes;
     if (!part.ends_item) continue;
-    End(part);
+    EndItem(part.item);
     if (is_output) ++written.tensors;
   }
   return written;
 }
 
-uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
+uint64_t Stages::WriteOutput(const UnitPart& part, std::byte* memory, uint32_t backend) {
   const PlanItem& item = plan_.items[part.item];
-  const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
+  ItemRun& run = RunOf(part);
+  const bool is_copy = item.action == PlanAction::kCopy;
+  const uint64_t elem_bytes = is_copy ? 1 : ElementBytes(item.job.out_dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
-  std::byte* data = unit.memory + part.output_offset;
-  if (item.action == PlanAction::kCopy)
-    RunOf(part).n_nonfinite += CountNonFinite(item.job.out_dtype, data, size_bytes);
-  else if (item.nonfinite == NonFinitePolicy::kAllow)
-    MakeNansAlike(item.job.out_dtype, data, part.n_elems);
-  if (selfcheck_)
-    selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[unit.scheduled.backend]->Info().name);
-  if (item.action == PlanAction::kMerge && item.overflow != OverflowPolicy::kError)
-    SettleOverflow(item.job.out_dtype, item.overflow, data, part.n_elems, &RunOf(part).overflowed);
-  if (item.action == PlanAction::kMerge) RunOf(part).output_hash.Update(data, size_bytes);
+  std::byte* data = memory + part.output_offset;
+  const uint64_t n_nonfinite = is_copy ? CountNonFinite(item.job.out_dtype, data, size_bytes) : 0;
+  if (!is_copy && item.nonfinite == NonFinitePolicy::kAllow) MakeNansAlike(item.job.out_dtype, data, part.n_elems);
+  if (!run.output_order.Wait(part.first_elem)) throw Stopped();
+  run.n_nonfinite += n_nonfinite;
+  if (selfcheck_) selfcheck_->Compare(part.item, part.first_elem, {data, size_bytes}, backends_[backend]->Info().name);
+  if (!is_copy && item.overflow != OverflowPolicy::kError)
+    SettleOverflow(item.job.out_dtype, item.overflow, data, part.n_elems, &run.overflowed);
+  if (!is_copy) run.output_hash.Update(data, size_bytes);
+  run.output_order.Advance(part.first_elem + part.n_elems);
   const uint64_t offset_bytes = item.offset_bytes + part.first_elem * elem_bytes;
   if (item.stage) options_.scratch->Write(offset_bytes, data, size_bytes);
   if (!item.stage && size_bytes > 0) sink_(item.shard, offset_bytes, data, size_bytes);
   return size_bytes;
 }
 
-void Stages::End(const UnitPart& part) {
-  const std::unique_ptr<ItemRun> run = std::move(runs_[part.item - part_.first]);
-  ItemResult& result = results_[part.item - part_.first];
+void Stages::EndItem(uint64_t index) {
+  const PlanItem& item = plan_.items[index];
+  std::unique_ptr<ItemRun> run;
+  {
+    const std::lock_guard lock(end_mutex_);
+    run = std::move(runs_[index - part_.first]);
+  }
+  ItemResult& result = results_[index - part_.first];
   for (const ContentHash& hash : run->input_hashes) result.input_hashes.push_back(hash.Hex());
   // A copy has the bytes of its inputs. It goes through memory like all else: for the hash it must be read anyway, and
   // then a write takes less than copy_file_range (0.17 against 0.29 s of CPU for 512 MiB on ext4, whole copies
   // included). Blocks cannot be shared where a file system could, because tensors begin at any byte.
-  const bool is_copy = plan_.items[part.item].action == PlanAction::kCopy;
+  const bool is_copy = item.action == PlanAction::kCopy;
   result.output_hash = is_copy ? result.input_hashes[0] : run->output_hash.Hex();
   if (run->state) {
     result.used_lerp = run->state->UsedLerp();
-    CheckNan(plan_.items[part.item], *run->state, run->overflowed.n_nan);
+    CheckNan(item, *run->state, run->overflowed.n_nan);
     result.n_overflowed = run->overflowed.n_values;
     if (result.n_overflowed == 0) result.loss = run->state->Loss();  // else it is of values that are not written
     CountBadInputs(*run->state, &result);
@@ -171,8 +209,9 @@ void Stages::End(const UnitPart& part) {
     if (run->n_nonfinite > 0) result.n_nonfinite = {run->n_nonfinite};
     for (const std::string& hash : result.input_hashes) result.n_differing += hash != result.input_hashes[0] ? 1u : 0u;
   }
-  if (options_.on_item_done) options_.on_item_done(part.item, result);
-  for (const uint64_t read : ItemsReadBy(plan_.items[part.item]))
+  const std::lock_guard lock(end_mutex_);
+  if (options_.on_item_done) options_.on_item_done(index, result);
+  for (const uint64_t read : ItemsReadBy(item))
     if (--readers_left_.at(read) == 0)
       options_.scratch->Free(plan_.items[read].offset_bytes, plan_.items[read].size_bytes);
 }

@@ -94,7 +94,8 @@ uint64_t SmallestChunkBytes(const PlanItem& item) {
 uint32_t ReadingsOf(const PlanItem& item) { return IsCopy(item) ? 1 : TotalReads(item.passes); }
 
 uint32_t FileReadings(const PlanItem& item, const UnitSizes& sizes) {
-  return WayOf(item, sizes) == Way::kStreamed ? ReadingsOf(item) : 1;
+  if (WayOf(item, sizes) != Way::kStreamed || IsCopy(item)) return 1;
+  return sizes.workers != nullptr ? sizes.workers->LikelyReadings(item.passes) : ReadingsOf(item);
 }
 
 Way WayOf(const PlanItem& item, const UnitSizes& sizes) {
@@ -150,12 +151,18 @@ PartCutter::PartCutter(const Plan& plan, uint64_t item, const UnitSizes& sizes)
       readings_(ReadingsOf(plan.items[item])) {}
 
 // The largest power of two of smallest parts that fits.
-uint64_t PartCutter::ChunkElems(bool with_inputs, bool with_output) const {
-  const PlanItem& item = plan_.items[item_];
+uint64_t PartElems(const PlanItem& item, const UnitSizes& sizes, bool with_inputs, bool with_output) {
   const uint64_t smallest = SmallestPart(item);
-  const uint64_t most = sizes_.chunk_bytes / PartBytes(item, smallest, with_inputs, with_output);
+  const uint64_t most = sizes.chunk_bytes / PartBytes(item, smallest, with_inputs, with_output);
   const uint64_t elems = std::bit_floor(std::max<uint64_t>(1, most)) * smallest;
-  return sizes_.max_chunk_elems > 0 ? std::min(elems, MostElems(item, sizes_)) : elems;
+  return sizes.max_chunk_elems > 0 ? std::min(elems, MostElems(item, sizes)) : elems;
+}
+
+Unit PlacedUnit(const Plan& plan, UnitPart part) {
+  Unit unit;
+  unit.parts.push_back(std::move(part));
+  Place(plan, &unit);
+  return unit;
 }
 
 Unit PartCutter::Next() {
@@ -172,7 +179,7 @@ Unit PartCutter::Next() {
   part.brings_inputs = !kept || read_ == 0;
   const bool between = kept && read_ > 0 && !part.writes;  // of a kept tensor: all of it at once
   if (between) part.last_read = readings_ - 1;
-  const uint64_t most = between ? n_elems : ChunkElems(part.brings_inputs, part.writes || !kept);
+  const uint64_t most = between ? n_elems : PartElems(plan_.items[item_], sizes_, part.brings_inputs, part.writes || !kept);
   part.n_elems = std::min(most, n_elems - first_elem_);
   first_elem_ += part.n_elems;
   if (first_elem_ == n_elems) {
@@ -180,10 +187,7 @@ Unit PartCutter::Next() {
     read_ = part.last_read;
     part.ends_item = AtEnd();
   }
-  Unit unit;
-  unit.parts.push_back(std::move(part));
-  Place(plan_, &unit);
-  return unit;
+  return PlacedUnit(plan_, std::move(part));
 }
 
 }  // namespace gpumerge

@@ -46,6 +46,8 @@ struct UnitSizes {
   uint64_t chunk_bytes = 0;      // aim of a batch or chunk
   uint64_t resident_bytes = 0;   // the largest tensor group that stays in memory
   bool can_stream = true;        // false: every tensor is a unit of its own or in a batch
+  // Where parts are worked on by the threads that read them: who says how often. Resident is what goes in one part.
+  const PartWorkers* workers = nullptr;
   uint64_t max_chunk_elems = 0;  // 0 = no limit; for tests
   // Where Backend::Info().keeps(): whom to ask for the size of statistics, and what was allocated.
   const Backend* device = nullptr;
@@ -67,6 +69,11 @@ Way WayOf(const PlanItem& item, const UnitSizes& sizes);
 uint64_t HeldDeviceBytes(const PlanItem& item, Way way, const Backend* device);
 // Of the device's memory, what a whole item adds to its unit.
 uint64_t WholeDeviceBytes(const PlanItem& item, const Backend& device);
+
+// The largest part, in elements, that fits in a chunk.
+uint64_t PartElems(const PlanItem& item, const UnitSizes& sizes, bool with_inputs, bool with_output);
+// A unit of one part, which has its memory.
+Unit PlacedUnit(const Plan& plan, UnitPart part);
 
 // Collects whole items. The first one always fits.
 class Batch {
@@ -97,8 +104,6 @@ class PartCutter {
   Way way() const { return way_; }
 
  private:
-  uint64_t ChunkElems(bool with_inputs, bool with_output) const;
-
   const Plan& plan_;
   const UnitSizes& sizes_;
   uint64_t item_;

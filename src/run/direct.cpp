@@ -1,0 +1,347 @@
+// SPDX-FileCopyrightText: 2026 the gpumerge authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The caller's thread reports; the workers take tasks from a list of tensors on their way. Parts are handed out in
+// order, and whoever has one waits at most for those before it (InOrder), so the first of them never waits.
+#include "src/run/direct.h"
+
+#include "src/base/in_order.h"
+#include "src/base/trace_range.h"
+#include "src/run/item_check.h"
+#include "src/run/item_queue.h"
+#include "src/run/memory.h"
+#include "src/run/stages.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace gpumerge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kProgressInterval = std::chrono::milliseconds(100);
+// Tensors that come in parts, on their way at once: when the last parts of one are under way the next one begins.
+constexpr size_t kMostInParts = 2;
+
+double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// A tensor on its way.
+struct Going {
+  enum class State : uint8_t { kToBegin, kBeginning, kInParts };
+  uint64_t item = 0;
+  bool is_whole = false;
+  State state = State::kToBegin;
+  uint32_t reading = 0;
+  bool writes = false;    // in this reading
+  bool is_alone = false;  // see PartWorkers
+  uint64_t n_elems = 0, next_elem = 0, part_elems = 0;  // of a copy: bytes
+  uint32_t parts_under_way = 0;
+  InOrder order;
+  Work work;  // of the whole tensor, without memory
+};
+
+struct Task {
+  Going* going = nullptr;  // null: there is nothing left to do
+  bool begins = false;     // a reading; else a part or a whole tensor
+  uint64_t first_elem = 0, n_elems = 0;
+};
+
+class DirectRun {
+ public:
+  DirectRun(const Plan& plan, PlanPart part, Backend* backend, const PipelineOptions& options, const OutputSink& sink)
+      : plan_(plan),
+        options_(options),
+        backend_(*backend),
+        workers_(*backend->part_workers()),
+        sizes_(options.units[0]),
+        backends_{backend},
+        stages_(plan, part, backends_, options, sink),
+        queue_(plan, part, false, options.done),
+        slot_bytes_(std::max<uint64_t>((sizes_.chunk_bytes + 63) / 64 * 64, 64)),
+        n_slots_(static_cast<uint32_t>(std::clamp<uint64_t>(options.staging.size() / slot_bytes_, 1, workers_.n_workers()))) {
+    for (uint64_t i = part.first; i < part.last; ++i) Count(i);
+  }
+
+  PipelineResult Run() {
+    std::vector<std::thread> threads;
+    Guard([&] {  // a thread that cannot be started stops those that were
+      for (uint32_t worker = 0; worker < n_slots_; ++worker)
+        threads.emplace_back([this, worker] { Guard([&] { WorkAs(worker); }); });
+      ReportUntilDone();
+    });
+    for (std::thread& thread : threads) thread.join();
+    if (failure_) std::rethrow_exception(failure_);
+    stages_.CheckFilesUnchanged();
+    return {stages_.TakeResults(), Snapshot(), stages_.selfcheck_tensors()};
+  }
+
+ private:
+  void Count(uint64_t i) {
+    const PlanItem& item = plan_.items[i];
+    const bool is_output = !item.stage;
+    if (is_output) ++totals_.tensors_total;
+    if (!options_.IsDone(i)) {
+      totals_.bytes_to_read += FileReadings(item, sizes_) * item.InputBytes();
+      if (is_output) totals_.bytes_to_write += item.size_bytes;
+    } else if (is_output) {
+      ++totals_.tensors_done;
+      ++totals_.tensors_resumed;
+      totals_.bytes_resumed += item.size_bytes;
+    }
+  }
+
+  // The first exception of any thread stops all of them.
+  template <class Function>
+  void Guard(const Function& f) {
+    try {
+      f();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      for (Going& going : going_) {
+        going.order.Stop();
+        stages_.StopWaiting(going.item);
+      }
+      changed_.notify_all();
+    }
+  }
+
+  void ReportUntilDone() {
+    std::unique_lock lock(mutex_);
+    while (!failure_ && !IsDone()) {
+      changed_.wait_for(lock, kProgressInterval);
+      if (!options_.on_progress || Clock::now() < next_report_) continue;
+      next_report_ = Clock::now() + kProgressInterval;
+      lock.unlock();
+      if (!options_.on_progress(Snapshot()))
+        throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
+      lock.lock();
+    }
+  }
+
+  void WorkAs(uint32_t worker) {
+    std::byte* memory = options_.staging.data() + worker * slot_bytes_;
+    while (true) {
+      const Task task = NextTask();
+      if (task.going == nullptr) return;
+      if (task.begins) {
+        BeginReading(*task.going, worker, memory);
+      } else {
+        RunPart(*task.going, task, worker, memory);
+      }
+    }
+  }
+
+  // Under the mutex.
+  bool IsDone() const { return queue_.empty() && going_.empty(); }
+
+  Task NextTask() {
+    std::unique_lock lock(mutex_);
+    while (!failure_ && !IsDone()) {
+      if (const std::optional<Task> task = TaskOfGoing()) return *task;
+      if (Going* next = Take()) {
+        if (next->is_whole) return {next, false, 0, next->n_elems};
+      } else {
+        changed_.wait(lock);
+      }
+    }
+    return {};
+  }
+
+  std::optional<Task> TaskOfGoing() {
+    for (Going& going : going_) {
+      if (going.state == Going::State::kToBegin && MayBegin(&going)) {
+        going.state = Going::State::kBeginning;
+        return Task{&going, true};
+      }
+      if (going.state != Going::State::kInParts || going.next_elem >= going.n_elems) continue;
+      const Task task{&going, false, going.next_elem, std::min(going.part_elems, going.n_elems - going.next_elem)};
+      going.next_elem += task.n_elems;
+      ++going.parts_under_way;
+      return task;
+    }
+    return std::nullopt;
+  }
+
+  bool MayBegin(Going* going) {
+    going->is_alone = going->work.state != nullptr && workers_.IsAlone(going->work);
+    return !going->is_alone || std::none_of(going_.begin(), going_.end(), [&](const Going& other) {
+      return &other != going && other.is_alone && other.state != Going::State::kToBegin;
+    });
+  }
+
+  // The next item, if there may be another one on its way. A whole one is the caller's.
+  Going* Take() {
+    const std::optional<uint64_t> next = queue_.Front();
+    if (!next) return nullptr;
+    const PlanItem& item = plan_.items[*next];
+    const bool is_whole = WayOf(item, sizes_) == Way::kWhole;
+    const auto in_parts = std::count_if(going_.begin(), going_.end(), [](const Going& g) { return !g.is_whole; });
+    if (!is_whole && static_cast<size_t>(in_parts) >= kMostInParts) return nullptr;
+    queue_.Take(*next);
+    Going& going = going_.emplace_back();
+    going.item = *next;
+    going.is_whole = is_whole;
+    going.n_elems = item.action == PlanAction::kCopy ? item.size_bytes : item.job.n_elems;
+    stages_.Begin(*next, 0);
+    going.work.job = &item.job;
+    going.work.state = stages_.StateOf(*next);
+    going.work.n_elems = going.n_elems;
+    if (!is_whole) return &going;
+    going.writes = true;
+    going.state = Going::State::kBeginning;
+    going.parts_under_way = 1;
+    return &going;
+  }
+
+  void BeginReading(Going& going, uint32_t worker, std::byte* memory) {
+    const TraceRange trace("begin");
+    const PlanItem& item = plan_.items[going.item];
+    if (going.work.state == nullptr) {
+      going.writes = true;
+    } else {
+      const auto read = [&](uint64_t first, uint64_t n, const std::byte** inputs) {
+        stages_.ReadSample(item, first, n, memory, inputs);
+      };
+      workers_.BeginReading(going.work, worker, read);
+      going.writes = workers_.Writes(*going.work.state);
+    }
+    going.order.Restart();
+    going.part_elems = PartElems(item, sizes_, true, going.writes);
+    const std::lock_guard lock(mutex_);
+    going.next_elem = 0;
+    going.state = Going::State::kInParts;
+    if (going.reading >= FileReadings(item, sizes_)) totals_.bytes_to_read += item.InputBytes();
+    changed_.notify_all();
+  }
+
+  void RunPart(Going& going, const Task& task, uint32_t worker, std::byte* memory) {
+    const Unit unit = UnitOf(going, task);
+    const UnitPart& part = unit.parts[0];
+    const Clock::time_point start = Clock::now();
+    uint64_t bytes_read = 0;
+    {
+      const TraceRange trace("read");
+      for (size_t i = 0; i < part.input_offsets.size(); ++i) bytes_read += stages_.ReadInput(part, i, memory);
+    }
+    const Clock::time_point read = Clock::now();
+    Compute(going, unit, worker, memory);
+    const Clock::time_point computed = Clock::now();
+    uint64_t bytes_written = 0;
+    if (part.writes) {
+      const TraceRange trace("write");
+      bytes_written = stages_.WriteOutput(part, memory, 0);
+    }
+    const Clock::time_point written = Clock::now();
+    const bool is_last = [&] {
+      const std::lock_guard lock(mutex_);
+      const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+      totals_.read_seconds += seconds(read - start);
+      totals_.compute_seconds += seconds(computed - read);
+      totals_.write_seconds += seconds(written - computed);
+      totals_.bytes_read += bytes_read;
+      if (going.writes && going.work.state != nullptr) totals_.elems_computed += task.n_elems;
+      if (!plan_.items[going.item].stage) totals_.bytes_written += bytes_written;
+      const bool all_handed_out = going.is_whole || going.next_elem >= going.n_elems;
+      if (--going.parts_under_way > 0 || !all_handed_out) return false;
+      going.state = Going::State::kBeginning;
+      return true;
+    }();
+    if (is_last) EndReading(going, worker);
+  }
+
+  Unit UnitOf(const Going& going, const Task& task) const {
+    UnitPart part;
+    part.item = going.item;
+    part.first_elem = task.first_elem;
+    part.n_elems = task.n_elems;
+    part.first_read = going.reading;
+    part.writes = going.writes;
+    return PlacedUnit(plan_, std::move(part));
+  }
+
+  void Compute(Going& going, const Unit& unit, uint32_t worker, std::byte* memory) {
+    const TraceRange trace("compute");
+    const UnitPart& part = unit.parts[0];
+    const PlanItem& item = plan_.items[going.item];
+    std::vector<const std::byte*> inputs;
+    for (const uint64_t offset : part.input_offsets) inputs.push_back(memory + offset);
+    if (item.action == PlanAction::kCopy)
+      return CheckEqual(plan_, item, part.first_elem, inputs.data(), part.n_elems);
+    Work work{.job = &item.job,
+              .state = going.work.state,
+              .first_elem = part.first_elem,
+              .n_elems = part.n_elems,
+              .inputs = std::move(inputs),
+              .output = part.writes ? memory + part.output_offset : nullptr,
+              .last_read = TotalReads(item.passes)};
+    if (going.is_whole) return workers_.RunWhole(work, worker);
+    workers_.RunPart(work, worker, going.order);
+  }
+
+  void EndReading(Going& going, uint32_t worker) {
+    ++going.reading;
+    const bool goes_on = !going.is_whole && going.work.state != nullptr && workers_.EndReading(going.work, worker);
+    if (!goes_on) {
+      stages_.CheckItem(going.item);
+      stages_.EndItem(going.item);
+    }
+    const std::lock_guard lock(mutex_);
+    if (goes_on) {
+      going.state = Going::State::kToBegin;
+    } else {
+      if (!plan_.items[going.item].stage) ++totals_.tensors_done;
+      queue_.Done(going.item);
+      going_.remove_if([&](const Going& each) { return &each == &going; });
+    }
+    changed_.notify_all();
+  }
+
+  Progress Snapshot() {
+    Progress now;
+    {
+      const std::lock_guard lock(mutex_);
+      now = totals_;
+    }
+    now.elapsed_seconds = Since(start_);
+    now.memory_bytes = ResidentBytes(true);
+    return now;
+  }
+
+  const Plan& plan_;
+  const PipelineOptions& options_;
+  Backend& backend_;
+  PartWorkers& workers_;
+  const UnitSizes sizes_;
+  const std::vector<Backend*> backends_;
+  Stages stages_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point next_report_ = start_;
+
+  std::mutex mutex_;  // guards what follows, and Going but for what the worker that has claimed it sets
+  std::condition_variable changed_;
+  ItemQueue queue_;
+  std::list<Going> going_;
+  std::exception_ptr failure_;
+  Progress totals_;
+  const uint64_t slot_bytes_;
+  const uint32_t n_slots_;
+};
+
+}  // namespace
+
+PipelineResult RunDirect(const Plan& plan, PlanPart part, Backend* backend, const PipelineOptions& options,
+                         const OutputSink& sink) {
+  return DirectRun(plan, part, backend, options, sink).Run();
+}
+
+}  // namespace gpumerge
