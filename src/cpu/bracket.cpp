@@ -60,18 +60,18 @@ Bracket BracketOf(std::span<uint32_t> sample, uint64_t run_elems, uint64_t wante
   return Cut(*bottom, last_key + 1, max_bins);
 }
 
-Narrowed Narrow(const Bracket& bracket, uint64_t n_above, std::span<const uint64_t> bins, uint64_t wanted,
+Narrowed Narrow(const Bracket& bracket, uint64_t n_above, std::span<const KeyBin<uint64_t>> bins, uint64_t wanted,
                 uint32_t max_bins) {
   if (n_above >= wanted) return {.threshold = {}, .next = Cut(bracket.last_key + 1, kKeyEnd, max_bins)};
   uint64_t left = wanted - n_above;  // of the keys from this bin down
   for (uint32_t bin = bracket.n_bins(); bin-- > 0;) {
-    if (bins[bin] < left) {
-      left -= bins[bin];
+    if (bins[bin].n_keys < left) {
+      left -= bins[bin].n_keys;
       continue;
     }
     const uint32_t first_key = bracket.first_key + (bin << bracket.shift);
-    if (bracket.shift == 0)
-      return {.threshold = first_key, .tie_rank = left, .keeps_all_ties = left == bins[bin]};
+    if (bins[bin].key != KeyBin<uint64_t>::kDifferent)
+      return {.threshold = bins[bin].key, .tie_rank = left, .keeps_all_ties = left == bins[bin].n_keys};
     const uint64_t end_key = std::min<uint64_t>(uint64_t{first_key} + (1u << bracket.shift), bracket.last_key + 1u);
     return {.threshold = {}, .next = Cut(first_key, static_cast<uint32_t>(end_key), max_bins)};
   }

@@ -35,7 +35,7 @@ struct Narrowed {
 };
 
 // n_above: keys above the bracket; bins: keys in each of its bins. wanted >= 1, and there are as many keys.
-Narrowed Narrow(const Bracket& bracket, uint64_t n_above, std::span<const uint64_t> bins, uint64_t wanted,
+Narrowed Narrow(const Bracket& bracket, uint64_t n_above, std::span<const KeyBin<uint64_t>> bins, uint64_t wanted,
                 uint32_t max_bins);
 
 }  // namespace gpumerge

@@ -113,7 +113,7 @@ uint64_t CpuBackend::FixedBytes(std::span<const MergeJob* const> jobs) const {
         std::max(few ? few_rank_words : rank_words, n_rank_pieces(*job) * RankWords(*job));
   }
   const uint64_t bins = selections * (kMaxBins + kSmallBins);
-  return pool_.n_workers() * (scratch + bins * sizeof(uint32_t)) + bins * sizeof(uint64_t) +
+  return pool_.n_workers() * (scratch + bins * sizeof(KeyBin<uint32_t>)) + bins * sizeof(KeyBin<uint64_t>) +
          (rank_words + few_rank_words) * sizeof(uint64_t);
 }
 

@@ -56,7 +56,7 @@ void CpuJobState::BeginCount(uint32_t pass, const std::vector<Bracket>& brackets
   }
 }
 
-bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<uint64_t>> bins,
+bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<KeyBin<uint64_t>>> bins,
                            uint32_t max_bins) {
   SelectProgress& select = selects_[pass];
   bool all_known = true;

@@ -44,7 +44,7 @@ class CpuJobState : public JobState {
   void BeginCount(uint32_t pass, const std::vector<Bracket>& brackets);
   // The brackets of the whole tensor are counted: n_above (n_values), bins (n_values) arrays of n_bins(). Returns
   // whether all thresholds are known; else there are new brackets, each of at most max_bins.
-  bool EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<uint64_t>> bins,
+  bool EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<KeyBin<uint64_t>>> bins,
                 uint32_t max_bins);
   // All block sums are there: pairs neighbours until one is left, an odd last one moves up unchanged.
   void EndReduce(uint32_t pass);

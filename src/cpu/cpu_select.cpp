@@ -13,6 +13,9 @@ namespace {
 // Places where the sample is taken: more of them say better how much rows differ, and each costs a small read.
 constexpr uint64_t kLeastRuns = 16, kMostRuns = 64, kElemsARun = 64 * 1024;
 
+// Of a bracket around a sample's quantile: few, so that they stay in the cache.
+constexpr uint32_t kSampledBins = 1u << 14;
+
 uint32_t MaxBins(uint64_t n_elems) { return n_elems <= kSerialElems ? kSmallBins : kMaxBins; }
 
 }  // namespace
@@ -22,7 +25,7 @@ void Counters::Begin(const std::vector<Bracket>& brackets) {
   bins_of.resize(brackets.size());
   size_t n_bins = 0;
   for (const Bracket& bracket : brackets) n_bins += bracket.n_bins();
-  bins.assign(n_bins, 0);
+  bins.assign(n_bins, {});
   size_t first = 0;
   for (size_t s = 0; s < brackets.size(); ++s) {
     bins_of[s] = bins.data() + first;
@@ -37,7 +40,7 @@ void Counters::AddTo(const std::vector<Bracket>& brackets, Totals* totals) {
   for (size_t s = 0; s < brackets.size(); ++s) {
     totals->n_above[s] += n_above[s];
     totals->bins[s].resize(brackets[s].n_bins());
-    for (size_t bin = 0; bin < totals->bins[s].size(); ++bin) totals->bins[s][bin] += bins_of[s][bin];
+    for (size_t bin = 0; bin < totals->bins[s].size(); ++bin) totals->bins[s][bin].Add(bins_of[s][bin]);
   }
 }
 
@@ -74,7 +77,7 @@ std::vector<Bracket> CpuBackend::SampledBrackets(const Work& work, uint32_t pass
   std::vector<Bracket> brackets(n_selections);
   const SelectProgress& select = state.select(pass);
   for (uint32_t s = 0; s < n_selections; ++s)
-    brackets[s] = BracketOf(samples[s], run_elems, std::min(select.wanted[s], n_elems), n_elems, kMaxBins);
+    brackets[s] = BracketOf(samples[s], run_elems, std::min(select.wanted[s], n_elems), n_elems, kSampledBins);
   return brackets;
 }
 

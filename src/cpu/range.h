@@ -23,6 +23,22 @@ inline constexpr uint32_t kTileElems = 1024;
 // cleared and summed as often as they are counted into.
 inline constexpr uint32_t kMaxBins = 1u << 16, kSmallBins = 1u << 12;
 
+// Keys counted in one bin of a bracket, in 32 bits for one thread and 64 for all of them. Where all of them are equal,
+// which they are in most bins when weights are of 16 bits, it says so.
+template <class Count>
+struct KeyBin {
+  static constexpr uint32_t kDifferent = 0xffffffffu;  // no key is
+  Count n_keys = 0;
+  uint32_t key = 0;  // of all of them, or kDifferent
+
+  template <class Other>
+  void Add(const KeyBin<Other>& other) {
+    if (other.n_keys == 0) return;
+    key = n_keys == 0 || key == other.key ? other.key : kDifferent;
+    n_keys += other.n_keys;
+  }
+};
+
 enum class Step : uint8_t {
   kBeginSelect,  // writes how many elements each model keeps to PassView::wanted; reads no data
   kSample,       // hands out the keys of the range
@@ -83,7 +99,7 @@ struct RangeContext {
   GroupProblem* group_problem = nullptr;       // kReduceGroups of rows, kEndColumns
   const Bracket* brackets = nullptr;           // kCountBracket: (n_values)
   uint64_t* n_above = nullptr;                 // kCountBracket: (n_values), added to: keys above the bracket
-  uint32_t* const* bins = nullptr;             // kCountBracket: (n_values) arrays of n_bins(), added to
+  KeyBin<uint32_t>* const* bins = nullptr;     // kCountBracket: (n_values) arrays of n_bins(), added to
   uint32_t* samples = nullptr;                 // kSample: out, (n_values, n_elems)
   uint64_t* ties = nullptr;                    // kCountTies: out, (n_values)
   uint32_t selection = 0;                      // kFindTie: which one

@@ -35,11 +35,11 @@ void CountBracket(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
     }
   }
   c.n_above[s] += n_above;
-  uint32_t* bins = c.bins[s];
-  if (bracket.first_key == bracket.last_key) {
-    bins[0] += n_inside;
-  } else {
-    for (uint32_t i = 0; i < n_inside; ++i) ++bins[(inside[i] - bracket.first_key) >> bracket.shift];
+  KeyBin<uint32_t>* bins = c.bins[s];
+  for (uint32_t i = 0; i < n_inside; ++i) {
+    KeyBin<uint32_t>& bin = bins[(inside[i] - bracket.first_key) >> bracket.shift];
+    bin.key = bin.n_keys == 0 || bin.key == inside[i] ? inside[i] : KeyBin<uint32_t>::kDifferent;
+    ++bin.n_keys;
   }
 }
 

@@ -71,7 +71,8 @@ void CheckStructure(const StagedFiles& files) {
 std::string ReadStaged(const std::string& path, uint64_t size_bytes) {
   try {
     const UniqueFd fd = OpenRegular(path);
-    Sys().Fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
+    // From the disk, as far as it can be had from there. No more: it makes the kernel write what is not yet written.
+    Sys().Fadvise(fd.get(), 0, static_cast<off_t>(size_bytes), POSIX_FADV_DONTNEED);
     if (RegularFileSize(fd.get(), path) < size_bytes) return {};
     std::string contents(static_cast<size_t>(size_bytes), '\0');
     ReadFully(fd.get(), 0, contents.data(), contents.size(), path);
