@@ -22,12 +22,13 @@ struct UIntOf<float> {
 template <class F>
 using UInt = typename UIntOf<F>::type;
 
-inline constexpr uint32_t kMagnitudeMask = 0x7fffffffu;
+inline constexpr uint32_t kMagnitudeMask = 0x7fffffffu, kSignBit = 0x80000000u;
 inline constexpr uint32_t kInfinityBits = 0x7f800000u;
 
 GM_HD uint32_t Bits(float f) { return std::bit_cast<uint32_t>(f); }
 GM_HD float FromBits(uint32_t u) { return std::bit_cast<float>(u); }
 GM_HD float Where(bool c, float a, float b) { return c ? a : b; }
+GM_HD uint32_t Where(bool c, uint32_t a, uint32_t b) { return c ? a : b; }
 
 // One value of T for each input (or model) at one index: T itself lies `stride` apart in memory.
 template <class T>

@@ -17,3 +17,10 @@
 #else
 #define GM_HD inline __attribute__((always_inline))
 #endif
+
+// Between the parameters and the body of a lambda that is called for each model: inlined like GM_HD functions.
+#ifdef __CUDACC__
+#define GM_INLINED
+#else
+#define GM_INLINED __attribute__((always_inline))
+#endif

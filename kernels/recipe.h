@@ -52,6 +52,7 @@
 #include <cstdint>
 #include <optional>
 #include <type_traits>
+#include <utility>
 
 namespace gpumerge::GM_TARGET {
 
@@ -127,6 +128,21 @@ inline void DispatchModels(uint32_t n_models, const Function& f) {
 // Space for one value a model, and the loop bound: a constant where the number is exact.
 template <int kModels>
 inline constexpr uint32_t kCapacity = kModels > 0 ? static_cast<uint32_t>(kModels) : kMaxModels;
+
+// Calls f(m) for every model, in order. With an exact number of them this is straight code and what is indexed by m
+// lies in registers; compilers keep loops of this length, and arrays in memory with them.
+template <class Function, uint32_t... kIndices>
+GM_HD void ForEachOf(std::integer_sequence<uint32_t, kIndices...>, const Function& f) {
+  (f(kIndices), ...);
+}
+template <int kModels, class Function>
+GM_HD void ForModels(uint32_t n_models, const Function& f) {
+  if constexpr (kModels > 0) {
+    ForEachOf(std::make_integer_sequence<uint32_t, static_cast<uint32_t>(kModels)>{}, f);
+  } else {
+    for (uint32_t m = 0; m < n_models; ++m) f(m);
+  }
+}
 
 template <int kModels>
 struct ModelCount {

@@ -28,7 +28,8 @@ GM_HD TileSelection ForTile(const Selection& selection, uint64_t first_elem) {
 
 template <class U>
 GM_HD auto Keeps(const TileSelection& selection, const U& key, const U& i) {
-  return (key > selection.threshold_bits) || ((key == selection.threshold_bits) && (i < selection.tie_end));
+  // key > threshold, or key == threshold and i < tie_end; keys have 31 bits.
+  return key + Where(i < selection.tie_end, U(1u), U(0u)) > selection.threshold_bits;
 }
 
 // k = trunc(density * n) in double, at least 1 when density > 0 (an empty tensor keeps nothing).

@@ -35,21 +35,21 @@ struct TaskArithmeticElement : KnownCounts<kModels, kModels + 1>, TaskVectors<kS
     const F zero(0.0f);
     F delta[kCapacity<kModels>];
     F sum = zero;
-    for (uint32_t m = 0; m < vectors.n_models(); ++m) {
+    ForModels<kModels>(vectors.n_models(), [&](uint32_t m) GM_INLINED {
       delta[m] = vectors.Grown(at, m) * F(weight[m]);
       sum = m == 0 ? delta[0] : sum + delta[m];
-    }
+    });
     F merged = sum;
     if constexpr (kConsensus == Consensus::kElectSign) {
-      const auto plus = sum >= zero;
+      const UInt<F> minus = Where(sum >= zero, UInt<F>(0u), UInt<F>(kSignBit));
       F agreeing_weight = zero;
-      for (uint32_t m = 0; m < vectors.n_models(); ++m) {
-        const auto agrees = (plus && (delta[m] > zero)) || (!plus && (delta[m] < zero));
+      ForModels<kModels>(vectors.n_models(), [&](uint32_t m) GM_INLINED {
+        const auto agrees = FromBits(Bits(delta[m]) ^ minus) > zero;
         const F kept_delta = Where(agrees, delta[m], zero);
         const F kept_weight = Where(agrees, F(weight[m]), zero);
         merged = m == 0 ? kept_delta : merged + kept_delta;
         agreeing_weight = m == 0 ? kept_weight : agreeing_weight + kept_weight;
-      }
+      });
       if (normalize) merged = merged / Where(agreeing_weight == zero, F(1.0f), agreeing_weight);
     } else {
       if (normalize) merged = merged / F(weight_sum);

@@ -109,7 +109,7 @@ class PartWorkers {
   // Reads elements [first, first + n) of every input of the tensor, and says where each of them is.
   using Reader = std::function<void(uint64_t first, uint64_t n, const std::byte** inputs)>;
   // The most elements that a Reader is asked for.
-  static constexpr uint64_t kSampleElems = 512;
+  static constexpr uint64_t kSampleElems = 256;
 
   virtual ~PartWorkers() = default;
   virtual uint32_t n_workers() const = 0;

@@ -11,7 +11,7 @@ namespace gpumerge {
 namespace {
 
 // Standard deviations of the sample's quantile within which the threshold is looked for.
-constexpr double kMarginDeviations = 4;
+constexpr double kMarginDeviations = 3.3;
 
 // The bins of [first_key, end_key), as few bits wide as max_bins allow.
 Bracket Cut(uint32_t first_key, uint32_t end_key, uint32_t max_bins) {
@@ -54,9 +54,10 @@ Bracket BracketOf(std::span<uint32_t> sample, uint64_t run_elems, uint64_t wante
   const double margin =
       kMarginDeviations * DeviationOfShare(sample, run_elems, *rank(share * size), share) + 1 / size;
   const auto top = rank((share - margin) * size), bottom = rank((share + margin) * size);
-  std::nth_element(sorted.begin(), top, sorted.end(), std::greater<>{});
+  const auto middle = rank(share * size);  // what is before it is in the first part
+  std::nth_element(sorted.begin(), top, middle, std::greater<>{});
   const uint32_t last_key = *top;
-  std::nth_element(top, bottom, sorted.end(), std::greater<>{});
+  std::nth_element(middle, bottom, sorted.end(), std::greater<>{});
   return Cut(*bottom, last_key + 1, max_bins);
 }
 
@@ -70,8 +71,8 @@ Narrowed Narrow(const Bracket& bracket, uint64_t n_above, std::span<const KeyBin
       continue;
     }
     const uint32_t first_key = bracket.first_key + (bin << bracket.shift);
-    if (bins[bin].key != KeyBin<uint64_t>::kDifferent)
-      return {.threshold = bins[bin].key, .tie_rank = left, .keeps_all_ties = left == bins[bin].n_keys};
+    if (bins[bin].mark != KeyBin<uint64_t>::kDifferent)
+      return {.threshold = bins[bin].mark - 1, .tie_rank = left, .keeps_all_ties = left == bins[bin].n_keys};
     const uint64_t end_key = std::min<uint64_t>(uint64_t{first_key} + (1u << bracket.shift), bracket.last_key + 1u);
     return {.threshold = {}, .next = Cut(first_key, static_cast<uint32_t>(end_key), max_bins)};
   }

@@ -27,7 +27,13 @@ GM_HD Pack Where(Pack::mask_type c, Pack a, Pack b) {
   std::experimental::where(!c, a) = b;
   return a;
 }
+GM_HD Pack FromBits(PackU u) { return std::bit_cast<Pack>(u); }
+GM_HD PackU Where(PackU::mask_type c, PackU a, PackU b) {
+  std::experimental::where(!c, a) = b;
+  return a;
+}
 // Integer and float masks of the same width differ in type only.
+GM_HD PackU Where(Pack::mask_type c, PackU a, PackU b) { return Where(PackU::mask_type(c.__cvt()), a, b); }
 GM_HD Pack Where(PackU::mask_type c, Pack a, Pack b) { return Where(Pack::mask_type(c.__cvt()), a, b); }
 
 // The lanes lie side by side in a tile; the next input is a whole tile further.

@@ -27,14 +27,14 @@ inline constexpr uint32_t kMaxBins = 1u << 16, kSmallBins = 1u << 12;
 // which they are in most bins when weights are of 16 bits, it says so.
 template <class Count>
 struct KeyBin {
-  static constexpr uint32_t kDifferent = 0xffffffffu;  // no key is
+  static constexpr uint32_t kDifferent = 0xffffffffu;
   Count n_keys = 0;
-  uint32_t key = 0;  // of all of them, or kDifferent
+  uint32_t mark = 0;  // key + 1 when all of them are equal, or kDifferent; 0 without any
 
   template <class Other>
   void Add(const KeyBin<Other>& other) {
     if (other.n_keys == 0) return;
-    key = n_keys == 0 || key == other.key ? other.key : kDifferent;
+    mark = n_keys == 0 || mark == other.mark ? other.mark : kDifferent;
     n_keys += other.n_keys;
   }
 };

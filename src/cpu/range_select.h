@@ -38,7 +38,9 @@ void CountBracket(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
   KeyBin<uint32_t>* bins = c.bins[s];
   for (uint32_t i = 0; i < n_inside; ++i) {
     KeyBin<uint32_t>& bin = bins[(inside[i] - bracket.first_key) >> bracket.shift];
-    bin.key = bin.n_keys == 0 || bin.key == inside[i] ? inside[i] : KeyBin<uint32_t>::kDifferent;
+    const uint32_t mark = inside[i] + 1;
+    const uint32_t differs = static_cast<uint32_t>(bin.mark != 0) & static_cast<uint32_t>(bin.mark != mark);
+    bin.mark = mark | (0u - differs);  // no branch: which key comes next cannot be foretold
     ++bin.n_keys;
   }
 }

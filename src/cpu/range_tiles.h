@@ -5,8 +5,10 @@
 // or columns, their ranks. Compiled for each instruction set and method header, like range_executor.h.
 #pragma once
 
-#include "kernels/recipe.h"
+// First: templates of kernels/ find its words only when they come before them.
 #include "src/cpu/pack.h"
+
+#include "kernels/recipe.h"
 #include "src/cpu/rank_keys.h"
 #include "src/cpu/tile.h"
 
