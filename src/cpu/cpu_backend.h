@@ -35,13 +35,13 @@ constexpr size_t kMaxInputs = kMaxModels + 1;
 
 // Keys counted in brackets, summed over threads.
 struct Totals {
-  std::vector<uint64_t> n_above;             // (selections)
+  std::vector<uint64_t> n_above;                    // (selections)
   std::vector<std::vector<KeyBin<uint64_t>>> bins;  // (selections) of (n_bins)
 };
 
 // What one thread counts of them.
 struct Counters {
-  std::vector<uint64_t> n_above;    // (selections)
+  std::vector<EdgeCounts> edges;            // (selections)
   std::vector<KeyBin<uint32_t>> bins;       // of all selections, one after the other
   std::vector<KeyBin<uint32_t>*> bins_of;   // (selections)
   uint64_t n_elems = 0;             // counted: a bin of 32 bits holds so many

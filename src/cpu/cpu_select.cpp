@@ -21,7 +21,7 @@ uint32_t MaxBins(uint64_t n_elems) { return n_elems <= kSerialElems ? kSmallBins
 }  // namespace
 
 void Counters::Begin(const std::vector<Bracket>& brackets) {
-  n_above.assign(brackets.size(), 0);
+  edges.assign(brackets.size(), {});
   bins_of.resize(brackets.size());
   size_t n_bins = 0;
   for (const Bracket& bracket : brackets) n_bins += bracket.n_bins();
@@ -38,8 +38,11 @@ void Counters::AddTo(const std::vector<Bracket>& brackets, Totals* totals) {
   totals->n_above.resize(brackets.size());
   totals->bins.resize(brackets.size());
   for (size_t s = 0; s < brackets.size(); ++s) {
-    totals->n_above[s] += n_above[s];
+    totals->n_above[s] += edges[s].n_above;
     totals->bins[s].resize(brackets[s].n_bins());
+    if (totals->bins[s].empty()) continue;
+    totals->bins[s].back().Add(KeyBin<uint64_t>{edges[s].n_last, brackets[s].last_key + 1});
+    totals->bins[s].front().Add(KeyBin<uint64_t>{edges[s].n_first, brackets[s].first_key + 1});
     for (size_t bin = 0; bin < totals->bins[s].size(); ++bin) totals->bins[s][bin].Add(bins_of[s][bin]);
   }
 }
@@ -118,7 +121,7 @@ void CpuBackend::CountRange(const Work& work, CpuJobState& state, uint32_t pass,
   SetInputs(work, first, inputs);
   RangeContext context = Context(work, state, {pass, Step::kCountBracket}, worker, first, n, inputs);
   context.brackets = state.select(pass).brackets.data();
-  context.n_above = counters->n_above.data();
+  context.edges = counters->edges.data();
   context.bins = counters->bins_of.data();
   RunRange(context);
 }

@@ -50,21 +50,21 @@ struct Values<PackU> {
   GM_HD PackU operator[](uint32_t m) const { return PackU(first + m * stride, std::experimental::vector_aligned); }
 };
 
-// Stores the lanes with first <= lane <= last one after the other and returns how many they are. May write kPackElems
+// Stores the lanes with first < lane < last one after the other and returns how many they are. May write kPackElems
 // lanes whatever their number.
 GM_HD uint32_t AppendBetween(PackU lanes, PackU first, PackU last, uint32_t* to) {
 #if defined(__AVX512F__)
   const __m512i x = std::bit_cast<__m512i>(lanes);
-  const __mmask16 not_below = _mm512_cmpge_epu32_mask(x, std::bit_cast<__m512i>(first));
-  const __mmask16 between = _mm512_mask_cmple_epu32_mask(not_below, x, std::bit_cast<__m512i>(last));
+  const __mmask16 is_above = _mm512_cmpgt_epu32_mask(x, std::bit_cast<__m512i>(first));
+  const __mmask16 between = _mm512_mask_cmplt_epu32_mask(is_above, x, std::bit_cast<__m512i>(last));
   // Not the form that stores to memory, which is microcode on some processors.
   _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(between, x));
   return static_cast<uint32_t>(__builtin_popcount(between));
 #elif defined(__AVX2__)
   const __m256i x = std::bit_cast<__m256i>(lanes);
-  const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi32(x, std::bit_cast<__m256i>(last)),  // 31 bits: no sign
-                                          _mm256_cmpgt_epi32(std::bit_cast<__m256i>(first), x));
-  const uint32_t between = ~static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(outside))) & 0xffu;
+  const __m256i inside = _mm256_and_si256(_mm256_cmpgt_epi32(x, std::bit_cast<__m256i>(first)),  // 31 bits: no sign
+                                          _mm256_cmpgt_epi32(std::bit_cast<__m256i>(last), x));
+  const uint32_t between = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(inside)));
   const uint64_t bytes = _pdep_u64(between, 0x0101010101010101u) * 0xffu;
   const uint64_t places = _pext_u64(0x0706050403020100u, bytes);
   const __m256i order = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(places)));
@@ -75,7 +75,7 @@ GM_HD uint32_t AppendBetween(PackU lanes, PackU first, PackU last, uint32_t* to)
   for (uint32_t lane = 0; lane < kPackElems; ++lane) {
     const uint32_t x = lanes[lane];
     to[n] = x;
-    n += x >= first[lane] && x <= last[lane] ? 1u : 0u;
+    n += x > first[lane] && x < last[lane] ? 1u : 0u;
   }
   return n;
 #endif

@@ -78,6 +78,12 @@ struct Bracket {
   uint32_t n_bins() const { return last_key < first_key ? 0 : ((last_key - first_key) >> shift) + 1; }
 };
 
+// Keys beside those that are counted in bins: the ends of a bracket are values that many keys have, where weights are of
+// 16 bits, and comparing is cheaper than counting in memory.
+struct EdgeCounts {
+  uint64_t n_above = 0, n_last = 0, n_first = 0;  // keys above the bracket, its last key, its first (if another)
+};
+
 struct RangeContext {
   const MergeJob* job = nullptr;
   const PassView* passes = nullptr;
@@ -98,7 +104,7 @@ struct RangeContext {
   const DataProblem** problem = nullptr;       // kMap
   GroupProblem* group_problem = nullptr;       // kReduceGroups of rows, kEndColumns
   const Bracket* brackets = nullptr;           // kCountBracket: (n_values)
-  uint64_t* n_above = nullptr;                 // kCountBracket: (n_values), added to: keys above the bracket
+  EdgeCounts* edges = nullptr;                 // kCountBracket: (n_values), added to
   KeyBin<uint32_t>* const* bins = nullptr;     // kCountBracket: (n_values) arrays of n_bins(), added to
   uint32_t* samples = nullptr;                 // kSample: out, (n_values, n_elems)
   uint64_t* ties = nullptr;                    // kCountTies: out, (n_values)

@@ -15,26 +15,36 @@ void CountBracket(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
   const Bracket bracket = c.brackets[s];
   if (bracket.last_key < bracket.first_key) return;
   const PackU first_key(bracket.first_key), last_key(bracket.last_key);
-  PackU above = 0;
+  PackU above = 0, at_last = 0, at_first = 0;
   uint32_t* inside = tiles.keys();
   uint32_t n_inside = 0;
   uint32_t j = 0;
   for (; j + kPackElems <= n; j += kPackElems) {
     const PackU keys = tiles.KeysAt(key, j, s);
     std::experimental::where(keys > last_key, above) += 1u;
+    std::experimental::where(keys == last_key, at_last) += 1u;
+    std::experimental::where(keys == first_key, at_first) += 1u;
     n_inside += AppendBetween(keys, first_key, last_key, inside + n_inside);
   }
-  uint64_t n_above = 0;
-  for (uint32_t lane = 0; lane < kPackElems; ++lane) n_above += above[lane];
+  EdgeCounts& edges = c.edges[s];
+  edges.n_above += std::experimental::reduce(above);
+  edges.n_last += std::experimental::reduce(at_last);
+  if (bracket.first_key != bracket.last_key) edges.n_first += std::experimental::reduce(at_first);
   if (j < n) {
     alignas(64) uint32_t lanes[kPackElems];
     tiles.KeysAt(key, j, s).copy_to(lanes, std::experimental::vector_aligned);
     for (uint32_t lane = 0; lane < n - j; ++lane) {
-      n_above += lanes[lane] > bracket.last_key ? 1u : 0u;
-      if (lanes[lane] >= bracket.first_key && lanes[lane] <= bracket.last_key) inside[n_inside++] = lanes[lane];
+      if (lanes[lane] > bracket.last_key) {
+        ++edges.n_above;
+      } else if (lanes[lane] == bracket.last_key) {
+        ++edges.n_last;
+      } else if (lanes[lane] == bracket.first_key) {
+        ++edges.n_first;
+      } else if (lanes[lane] > bracket.first_key) {
+        inside[n_inside++] = lanes[lane];
+      }
     }
   }
-  c.n_above[s] += n_above;
   KeyBin<uint32_t>* bins = c.bins[s];
   for (uint32_t i = 0; i < n_inside; ++i) {
     KeyBin<uint32_t>& bin = bins[(inside[i] - bracket.first_key) >> bracket.shift];

@@ -18,7 +18,7 @@ namespace {
 // A batch or chunk of about this size keeps several units in the last-level cache on their way through the pipeline.
 constexpr uint64_t kChunkBytes = 4 << 20;
 // A part that a thread reads, works on and writes stays in its second-level cache.
-constexpr uint64_t kPartBytes = 640 << 10;
+constexpr uint64_t kPartBytes = 1280 << 10;
 constexpr uint64_t kRoomBesideBytes = 64 << 20;
 // Units on their way at once: one is read, one computed, one written, and a few wait. More of them for a device, which
 // works on several.
