@@ -70,8 +70,8 @@ def parse_arguments():
     parser.add_argument("--compare", nargs="+", metavar=("OLD.json", "NEW.json"),
                         help="what became worse or better than in an earlier --json FILE, beyond noise: the ranges do "
                         "not overlap and the medians differ by more than "
-                        f"{100 * compare.MIN_CHANGE:.0f} %%. Exit status 1 where something became worse. With two files "
-                        "nothing is run")
+                        f"{100 * compare.MIN_CHANGE:.0f} %%. Exit status 1 where something became worse. With two "
+                        "files nothing is run")
     args = parser.parse_args()
     if args.compare and len(args.compare) > 2:
         parser.error("--compare takes one file or two")

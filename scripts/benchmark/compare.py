@@ -1,16 +1,16 @@
 # SPDX-FileCopyrightText: 2026 the gpumerge authors
 # SPDX-License-Identifier: Apache-2.0
 """What became worse or better between two results, beyond noise."""
-from collections import namedtuple
+from collections import Counter, namedtuple
 
 from benchmark.figures import text
 
-# A figure of fewer runs has no spread to speak of.
-MIN_RUNS = 3
+# The ranges of five equal runs and five more lie apart in 1 of 126 cases, those of three and three in 1 of 10.
+MIN_RUNS = 5
 MIN_CHANGE = 0.05
 
 Change = namedtuple("Change", "name before after is_worse")
-Comparison = namedtuple("Comparison", "changes n_compared not_compared")
+Comparison = namedtuple("Comparison", "changes n_compared not_compared")  # not_compared: {reason: how many}
 
 
 class Incomparable(Exception):
@@ -31,12 +31,12 @@ def is_beyond_noise(before, after):
 
 def compare(old_sections, new_sections):
     old, new = _figures(old_sections), _figures(new_sections)
-    changes, not_compared, n_compared = [], [], 0
+    changes, not_compared, n_compared = [], Counter(), 0
     for name in [*old, *(name for name in new if name not in old)]:
         if name not in old or name not in new:
-            not_compared.append(f"{name}: only in the {'old' if name in old else 'new'} results")
+            not_compared[f"only in the {'old' if name in old else 'new'} results"] += 1
         elif min(len(old[name].values), len(new[name].values)) < MIN_RUNS:
-            not_compared.append(f"{name}: fewer than {MIN_RUNS} runs")
+            not_compared[f"of fewer than {MIN_RUNS} runs"] += 1
         else:
             n_compared += 1
             before, after = old[name], new[name]
@@ -64,7 +64,7 @@ def comparison_lines(comparison, old_about, new_about):
         spreads = [f"{text(figure.median(), figure.unit)} ({' - '.join(text(v, figure.unit) for v in figure.spread())})"
                    for figure in (change.before, change.after)]
         lines.append(f"{'worse' if change.is_worse else 'better'}: {change.name}: {' -> '.join(spreads)}")
-    lines += [f"not compared: {reason}" for reason in comparison.not_compared]
+    lines += [f"not compared: {count} {reason}" for reason, count in comparison.not_compared.items()]
     n_worse = sum(change.is_worse for change in comparison.changes)
     lines.append(f"{comparison.n_compared} figures compared, {n_worse} worse, {len(comparison.changes) - n_worse} "
                  "better beyond noise")

@@ -24,7 +24,8 @@ def _n_bytes(n_layers):
 
 
 def sizes(bench):
-    """The first layers of one set of models, so that every size has the same kind of tensors; all sizes in turns."""
+    """The first layers of one set of models, so that every size has the same kind of tensors; all sizes in turns. Where
+    writing alone (the I/O floor without inputs) takes longer for each parameter too, the system's page cache does."""
     layers = QUICK_LAYERS if bench.args.quick else LAYERS
     model_bytes = _n_bytes(layers[-1])
     n_models = len(recipes.MODELS)
@@ -37,16 +38,18 @@ def sizes(bench):
         text = recipes.first_layers_recipe_text(method, bench.args.growth_data, n_layers)
         return bench.merge(bench.recipe_file(f"{method}-{n_layers}-layers", text), UNSAFE, out_bytes=_n_bytes(n_layers))
 
+    writes = in_turns(bench.args.repeat, [lambda n=n: bench.floor([], out_bytes=_n_bytes(n)) for n in layers])
     for method in METHODS:
         results = in_turns(bench.args.repeat, [lambda n=n: merge(method, n) for n in layers])
-        for n_layers, runs in zip(layers, results):
+        for n_layers, runs, written in zip(layers, results, writes):
             n_params, fewest = _n_bytes(n_layers) / 2, _n_bytes(layers[0]) / 2
-            longer = [ratio * fewest / n_params for ratio in ratios(runs, results[0])]
+            longer, writing_longer = ([ratio * fewest / n_params for ratio in ratios(these, smallest)]
+                                      for these, smallest in ((runs, results[0]), (written, writes[0])))
             is_first = n_layers == layers[0]
             yield Row(f"{method}, {n_params / 1e9:.2f}e9 parameters", [
                 Figure("time per parameter", "times", longer, "" if is_first else "less",
                        at_most=None if is_first else LONGER_AT_MOST),
-                Figure("merge", "s", seconds(runs)),
+                Figure("writing alone", "times", writing_longer), Figure("merge", "s", seconds(runs)),
                 Figure("speed", "Mparam/s", [n_params / run.seconds for run in runs])])
 
 

@@ -108,8 +108,9 @@ class Bench:
         return [self.args.io_floor, "--threads", str(self.threads), "--out", self.out, "--out-bytes", str(out_bytes),
                 *inputs]
 
-    def floor(self, inputs, sync=False):
-        return self.timed_run(self.floor_command(inputs, self.model_bytes) + ["--sync"] * sync, self.model_bytes)
+    def floor(self, inputs, out_bytes=None, sync=False):
+        out_bytes = out_bytes or self.model_bytes
+        return self.timed_run(self.floor_command(inputs, out_bytes) + ["--sync"] * sync, out_bytes)
 
     def merge(self, recipe_path, flags=(), out_bytes=None, watch=None):
         """Flags given here win over the benchmark's own."""
