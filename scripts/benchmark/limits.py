@@ -83,6 +83,7 @@ def cold(bench):
                 raise NotMeasured("the inputs cannot be dropped from the page cache here")
             return action()
 
+        bench.warm([])
         # A virtual disk may be cached by its host, which nobody here can drop: from the second reading on, that is.
         dropped(lambda: page_cache.read_all(inputs))
         reads, floors, merges = in_turns(bench.args.repeat, [
