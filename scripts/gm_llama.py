@@ -12,6 +12,7 @@ SIZES = {
     "llama-70b": (8192, 28672, 80, 64, 8, 128256),
     "llama-8b": (4096, 14336, 32, 32, 8, 128256),
     "bench": (1024, 2816, 19, 16, 16, 32000),  # 0.31e9 parameters, 0.62 GB in bf16
+    "bench-layers": (1024, 2816, 78, 16, 16, 4096),  # 1.01e9 parameters, nearly all in the layers
 }
 
 

@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 
-import bench_merges
+from benchmark.machine import machine
+from benchmark.recipes import MAIN_METHODS, MODELS, recipe_text
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "tests/gpu/RESULTS.md"
@@ -164,15 +165,15 @@ class Validation:
 
     def measure_merges(self, link):
         self.make_models()
-        self.page += ["", f"Whole merges of {len(bench_merges.MODELS)} bf16 models (Llama layout) in {self.args.data}, "
+        self.page += ["", f"Whole merges of {len(MODELS)} bf16 models (Llama layout) in {self.args.data}, "
                       f"--sync none; warm: inputs in the page cache, median of {WARM_RUNS} runs; cold: dropped from "
                       "it. Rates are input bytes over the run's elapsed time, process start not counted.", "",
                       "| method | inputs | warm | rate | share of the link | kernels' share of the time | cold | "
                       "whole process |", "|---|---|---|---|---|---|---|---|"]
         problems = []
-        for method in bench_merges.RECIPES:
+        for method in MAIN_METHODS:
             recipe = self.work / f"{method}.yaml"
-            recipe.write_text(bench_merges.recipe_text(method, str(self.args.data)))
+            recipe.write_text(recipe_text(method, str(self.args.data)))
             self.drop_from_page_cache()
             runs = [self.timed_merge(recipe) for _ in range(2 + WARM_RUNS)]  # cold, one to warm up, warm
             errors = [error for _, error in runs if error]
@@ -182,7 +183,7 @@ class Validation:
             self.page.append(self.merge_row(method, runs[0][0], [run for run, _ in runs[2:]], link))
         shutil.rmtree(self.args.data / "out", ignore_errors=True)
         self.page.append("")
-        self.report("Benchmark merges", problems, f"{len(bench_merges.RECIPES)} methods.")
+        self.report("Benchmark merges", problems, f"{len(MAIN_METHODS)} methods.")
 
     @staticmethod
     def merge_row(method, cold, warm, link):
@@ -196,11 +197,11 @@ class Validation:
                 f"{cold['elapsed_seconds']:.2f} s | {process:.2f} s |")
 
     def make_models(self):
-        if all((self.args.data / model).is_dir() for model in bench_merges.MODELS):
+        if all((self.args.data / model).is_dir() for model in MODELS):
             return
         say(f"making models in {self.args.data}")
         command = [ROOT / "scripts/make_bench_models.py", "--out", self.args.data, "--models",
-                   str(len(bench_merges.MODELS)), "--layers", str(self.args.layers)]
+                   str(len(MODELS)), "--layers", str(self.args.layers)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
     def heading(self):
@@ -210,7 +211,7 @@ class Validation:
         commit = output_of(["git", "rev-parse", "HEAD"]) or "unknown commit"
         if output_of(["git", "status", "--porcelain"]):
             commit += " with changes"
-        host = bench_merges.machine()
+        host = machine()
         now = datetime.datetime.now(datetime.timezone.utc)
         return ["", f"## {now:%Y-%m-%d %H:%M} UTC: {cards.split(',')[0]}{' (--quick)' if self.args.quick else ''}", "",
                 f"GPUs (name, driver, memory): {cards}. CUDA toolkit {toolkit}. Host: {host['cpu']}, {host['cores']} "

@@ -22,7 +22,7 @@ BASE_SD, DELTA_SD = 0.02, 1e-3
 
 
 def make_model(job):
-    directory, n_layers, shards, seed, index = job
+    directory, like, n_layers, shards, seed, index = job
     base_noise = np.random.Generator(np.random.SFC64([seed, 0]))
     delta_noise = np.random.Generator(np.random.SFC64([seed, index])) if index else None
 
@@ -37,7 +37,7 @@ def make_model(job):
                 values += delta_noise.standard_normal(shape, np.float32) * np.float32(DELTA_SD)
             file.write(gm_safetensors.narrow(values, dtype))
 
-    gm_llama.write_model(directory, "bench", n_layers, shards, write_noise)
+    gm_llama.write_model(directory, like, n_layers, shards, write_noise)
     return directory
 
 
@@ -45,7 +45,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder of the new models")
     parser.add_argument("--models", type=int, default=4, help="the base included")
-    parser.add_argument("--layers", type=int, default=gm_llama.SIZES["bench"][2])
+    parser.add_argument("--like", choices=sorted(gm_llama.SIZES), default="bench")
+    parser.add_argument("--layers", type=int, help="default: those of the model")
     parser.add_argument("--shard-bytes", type=int, default=5_000_000_000, help="largest file of a model")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -54,8 +55,9 @@ def main():
     existing = [directory for directory in directories if os.path.exists(directory)]
     if existing:
         sys.exit(f"make_bench_models.py: {existing[0]} exists")
-    shards = gm_llama.cut(gm_llama.tensors("bench", args.layers), args.shard_bytes)
-    jobs = [(directory, args.layers, shards, args.seed, i) for i, directory in enumerate(directories)]
+    n_layers = args.layers or gm_llama.SIZES[args.like][2]
+    shards = gm_llama.cut(gm_llama.tensors(args.like, n_layers), args.shard_bytes)
+    jobs = [(directory, args.like, n_layers, shards, args.seed, i) for i, directory in enumerate(directories)]
     with multiprocessing.Pool(min(len(os.sched_getaffinity(0)), len(jobs))) as pool:
         for directory in pool.imap(make_model, jobs):
             print(directory, flush=True)
