@@ -46,7 +46,7 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
 }
 
 void Stages::Begin(const UnitRun& unit) {
-  const TraceRange trace("begin");
+  const TraceRange trace("begin", SubjectOf(unit));
   for (const UnitPart& part : unit.parts()) {
     if (!part.begins_item()) continue;
     const PlanItem& item = plan_.items[part.item];
@@ -59,7 +59,6 @@ void Stages::Begin(const UnitRun& unit) {
 }
 
 uint64_t Stages::Read(const UnitRun& unit, uint32_t reader) {
-  const TraceRange trace("read");
   uint64_t bytes = 0;
   for (const UnitPart& part : unit.parts())
     for (size_t i = 0; i < part.input_offsets.size(); ++i)
@@ -74,6 +73,7 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   const uint64_t size_bytes = part.n_elems * elem_bytes;
   const uint64_t begin = part.first_elem * elem_bytes;
   std::byte* to = memory + part.input_offsets[i];
+  const TraceRange trace("read", {.tensor = item.name, .reading = part.first_read + 1, .bytes = size_bytes});
   for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
     const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
     files_.Read(input, begin + done, to + done, piece);
@@ -107,6 +107,14 @@ std::vector<Work> Stages::MakeWork(const UnitRun& unit) const {
   return batch;
 }
 
+TraceSubject Stages::SubjectOf(const UnitRun& unit) const {
+  const UnitPart& first = unit.parts().front();
+  const bool is_one_reading = first.last_read == first.first_read + 1;
+  return {.tensor = plan_.items[first.item].name,
+          .n_tensors = static_cast<uint32_t>(unit.parts().size()),
+          .reading = is_one_reading ? first.last_read : 0};
+}
+
 uint64_t Stages::CheckDone(const UnitRun& unit) const {
   uint64_t elems = 0;
   for (const UnitPart& part : unit.parts()) {
@@ -119,7 +127,6 @@ uint64_t Stages::CheckDone(const UnitRun& unit) const {
 }
 
 Stages::Written Stages::Write(const UnitRun& unit) {
-  const TraceRange trace("write");
   Written written;
   for (const UnitPart& part : unit.parts()) {
     const bool is_output = !plan_.items[part.item].stage;
@@ -137,6 +144,7 @@ uint64_t Stages::WriteOutput(const UnitPart& part, const UnitRun& unit) {
   const uint64_t elem_bytes = item.action == PlanAction::kCopy ? 1 : ElementBytes(item.job.out_dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
   std::byte* data = unit.memory + part.output_offset;
+  const TraceRange trace(item.stage ? "write stage" : "write", {.tensor = item.name, .bytes = size_bytes});
   if (item.action == PlanAction::kCopy)
     RunOf(part).n_nonfinite += CountNonFinite(item.job.out_dtype, data, size_bytes);
   else if (item.nonfinite == NonFinitePolicy::kAllow)
