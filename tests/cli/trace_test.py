@@ -137,6 +137,21 @@ class Trace(CliTest):
         self.expect(result, 8, "error[OUT-IO]: the output is complete, but the trace file /dev/full cannot be written")
         self.expect(self.run_program("verify", "out"), 0)
 
+    def test_what_does_not_fit_is_counted(self):
+        n_tensors = 40_000  # each is read, written and checked
+        self.write_model("a", {f"{i}": ("F32", [1], f32(1)) for i in range(n_tensors)})
+        self.write_linear(models=("a",))
+        result = self.run_program("recipe.yaml", "out", "--trace", "trace.json", "--sync", "none", *CPU)
+        self.expect(result, 0)
+        trace = json.loads((self.folder / "trace.json").read_text())
+        dropped = trace["otherData"]["dropped_events"]
+        kept = sum(event["ph"] == "X" for event in trace["traceEvents"])
+        self.assertEqual(kept, 100_000)
+        self.assertGreater(kept + dropped, 3 * n_tensors)
+        note = f"the trace was full, {dropped} later events are not in it"
+        self.assertIn(f"gpumerge: {note}\n", result.stderr)
+        self.assertIn(note, trace["traceEvents"][0]["args"]["name"])
+
     def test_wrong_usage(self):
         self.expect(self.run_program("recipe.yaml", "out", "--trace", "x.json", "--stats", "x.json"), 2,
                     "--stats and --trace name the same file")

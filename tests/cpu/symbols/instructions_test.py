@@ -61,10 +61,10 @@ def check(objdump, objects):
         failures += [f"{os.path.basename(path)}: {mnemonic}: {reason}\n    in {function[:300]}"
                      for function, mnemonic, reason in found]
     print(f"{len(objects)} objects with {n_all} instructions looked at")
-    if n_all < 10_000:
-        sys.exit("that is too few to prove anything: does objdump know this machine's code?")
     if failures:
         sys.exit("instructions that change bits:\n" + "\n".join(failures))
+    if n_all < 10_000:
+        sys.exit("that is too few to prove anything: does objdump know this machine's code?")
 
 
 BAD = (
