@@ -4,6 +4,7 @@
 
 #include "src/base/trace_log.h"
 #include "src/cli/json_text.h"
+#include "src/cli/terminal.h"
 #include "src/io/output_dir.h"
 
 #include "gpumerge/error.h"
@@ -11,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <new>
 #include <string_view>
 #include <unistd.h>
 
@@ -63,6 +65,8 @@ void TraceFile::Write() {
   if (!file_.is_wanted()) return;
   try {
     WriteLog();
+  } catch (const std::bad_alloc&) {
+    WriteStderr("gpumerge: the output is complete; there is no memory to write the trace\n");
   } catch (const Error& error) {
     throw ButIsComplete(error);
   }
