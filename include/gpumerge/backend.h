@@ -162,8 +162,8 @@ class Backend {
   virtual PartWorkers* part_workers() { return nullptr; }
 };
 
-// threads = 0: one for each usable core. max_isa: see RunOptions.
-std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& max_isa);
+// threads = 0: one for each usable core. isa: see RunOptions::cpu_isa.
+std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& isa);
 std::unique_ptr<Backend> MakeReferenceBackend();
 // gpu: index as in SurveyGpus (gpumerge/gpu.h). vram_bytes: the most device memory to use; 0 = nine tenths of what is
 // free. Staging memory is pinned, usable by all GPUs. Throws Error(DEV-*).

@@ -69,6 +69,7 @@ struct RunOptions {
   std::optional<uint64_t> pinned_bytes;  // the most staging memory that is pinned for GPUs; part of memory_bytes
   double selfcheck_percent = 0;          // of the tensors, computed again by the reference executor and compared
   uint32_t threads = 0;                  // compute threads; 0 = one for each usable core
+  std::string cpu_isa;                   // of the CPU's code: "x86-64-v2", ...; "" = the best that works here
   std::optional<uint64_t> memory_bytes;  // promise: anonymous memory of the process. Default: see DefaultMemoryBytes
   Sync sync = Sync::kFull;
   Resume resume = Resume::kCheck;
@@ -77,7 +78,6 @@ struct RunOptions {
   bool strict = false;           // what would be a warning ends the run before anything is published
   uint64_t max_chunk_elems = 0;  // for tests; 0 = as the budget allows. Rounded up to whole blocks
   uint64_t max_batch_bytes = 0;  // for tests; 0 = as the disk is fast. So much is made durable and journaled at once
-  std::string max_cpu_isa;       // for tests: "x86-64-v2", ...; "" = the best this CPU has
   // Called a few times a second from the thread that called RunMerge. Returning false stops the run (kCancelled).
   std::function<bool(const Progress&)> on_progress;
 };

@@ -142,13 +142,18 @@ void FillResume(const RawFlags& raw, RunOptions* run, Problems* problems) {
     problems->push_back(UsageProblem("--restart and --resume exclude each other", ""));
 }
 
-// What only GPUs heed is not ignored silently where the command line rules GPUs out.
-void CheckGpuFlags(const RawFlags& raw, const RunOptions& run, Problems* problems) {
-  if (run.device != Device::kCpu && run.device != Device::kReference) return;
-  for (const std::string_view flag : {"vram", "pinned"})
+// What only GPUs, or only the CPU, heed is not ignored silently where the command line rules them out.
+void CheckDeviceFlags(const RawFlags& raw, const RunOptions& run, Problems* problems) {
+  const auto refuse = [&](std::string_view flag, std::string help) {
     if (raw.Has(flag))
-      problems->push_back(UsageProblem(fmt::format("--{} has no meaning with --device {}", flag, raw.Get("device")),
-                                       "it bounds what GPUs use; --memory SIZE bounds the whole process"));
+      problems->push_back(
+          UsageProblem(fmt::format("--{} has no meaning with --device {}", flag, raw.Get("device")), std::move(help)));
+  };
+  if (run.device == Device::kCpu || run.device == Device::kReference)
+    for (const std::string_view flag : {"vram", "pinned"})
+      refuse(flag, "it bounds what GPUs use; --memory SIZE bounds the whole process");
+  if (run.device == Device::kCuda || run.device == Device::kReference)
+    refuse("isa", "it chooses the code of --device cpu and hybrid");
 }
 
 void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) {
@@ -162,13 +167,14 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->run.vram_bytes = Size(raw, "vram", 1, problems);
   arguments->run.pinned_bytes = Size(raw, "pinned", 1, problems);
   arguments->run.selfcheck_percent = Percent(raw, "selfcheck", problems);
-  CheckGpuFlags(raw, arguments->run, problems);
+  CheckDeviceFlags(raw, arguments->run, problems);
   arguments->rates = Rates(raw, "rates", problems);
   arguments->measure = raw.Has("measure");
   arguments->inputs = raw.Has("inputs");
   arguments->verify_inputs = raw.Has("verify-inputs") || raw.Has("manifest");
   arguments->manifest = raw.Get("manifest");
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
+  arguments->run.cpu_isa = InstructionSet(raw, "isa", problems);
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;
   FillResume(raw, &arguments->run, problems);
@@ -183,6 +189,9 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->quiet = raw.Has("quiet");
   arguments->verbose = raw.Has("verbose");
   arguments->stats_file = raw.Get("stats");
+  arguments->trace_file = raw.Get("trace");
+  if (raw.Has("stats") && raw.Get("stats") == raw.Get("trace"))
+    problems->push_back(UsageProblem("--stats and --trace name the same file", "give each a file of its own"));
   arguments->log_file = raw.Get("log");
   arguments->keep_stages = raw.Get("keep-stages");
   if (arguments->quiet && arguments->verbose)

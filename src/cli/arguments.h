@@ -47,6 +47,7 @@ struct Arguments {
   bool quiet = false;
   bool verbose = false;
   std::string stats_file;
+  std::string trace_file;
   std::string log_file;
   std::string keep_stages;  // merge: the directory where the recipe's stages are written; "" = nowhere
 };

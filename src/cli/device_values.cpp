@@ -3,6 +3,7 @@
 #include "src/cli/device_values.h"
 
 #include "src/base/text.h"
+#include "src/cpu/isa.h"
 
 #include <fmt/format.h>
 
@@ -142,6 +143,13 @@ double Percent(const RawFlags& raw, std::string_view flag, Problems* problems) {
   problems->push_back(UsageProblem(fmt::format("--{}: \"{}\" is not a number from 0 to 100", flag, text),
                                    "the share of the tensors to check, in percent: 5 or 5%"));
   return 0;
+}
+
+std::string InstructionSet(const RawFlags& raw, std::string_view flag, Problems* problems) {
+  std::vector<std::string_view> names;
+  for (const CpuIsaMethods& isa : CpuMethodFiles()) names.push_back(isa.isa);
+  const std::optional<size_t> chosen = Choice(raw, flag, names, problems);
+  return chosen ? std::string(names[*chosen]) : std::string();
 }
 
 StageRates Rates(const RawFlags& raw, std::string_view flag, Problems* problems) {

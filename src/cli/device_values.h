@@ -10,6 +10,7 @@
 
 #include "gpumerge/options.h"
 
+#include <string>
 #include <string_view>
 
 namespace gpumerge::cli {
@@ -19,6 +20,9 @@ void DeviceOf(const RawFlags& raw, std::string_view flag, RunOptions* options, P
 
 // 0 to 100, "0.5" and "5%" too; 0 when the flag was not given.
 double Percent(const RawFlags& raw, std::string_view flag, Problems* problems);
+
+// One of those that were compiled; whether this CPU runs it shows when it is taken. "" when the flag was not given.
+std::string InstructionSet(const RawFlags& raw, std::string_view flag, Problems* problems);
 
 // disk=7G,link=50G,compute=5G,out=3G: at least one of them, in bytes per second.
 StageRates Rates(const RawFlags& raw, std::string_view flag, Problems* problems);

@@ -89,7 +89,8 @@ std::string GpusText(const Machine& machine) {
 
 std::string CpuText(const CpuSummary& cpu) {
   if (cpu.problem) return "CPU\n  cannot be used:\n" + ProblemText(*cpu.problem, "    ");
-  return fmt::format("CPU\n  {} (instruction sets that work here: {})\n", cpu.chosen, fmt::join(cpu.usable, ", "));
+  return fmt::format("CPU\n  {} (instruction sets that work here, for --isa: {})\n", cpu.chosen,
+                     fmt::join(cpu.usable, ", "));
 }
 
 std::string AutoText(const AutoChoice& choice) {

@@ -116,6 +116,9 @@ const std::vector<FlagSpec> kFlags{
      "compute P % of the tensors again with the reference\nexecutor; a difference stops the merge (default 0)",
      kMergeOnly},
     {"threads", "", "N", kMachine, "compute threads (default: one a core)", kRunVerbs},
+    {"isa", "", "NAME", kMachine,
+     "instruction set of the CPU's code, as `gpumerge devices`\nlists them (default: the best that works here)",
+     kRunVerbs},
     {"memory", "", "SIZE", kMachine,
      "memory budget, kept: 32M, 4G, 512Mi (default: half of\nwhat is available, at most 1 GB + the largest tensor "
      "group)",
@@ -148,6 +151,8 @@ const std::vector<FlagSpec> kFlags{
      {Verb::kMerge, Verb::kPlan, Verb::kInspect, Verb::kVerify, Verb::kDevices}},
     {"markdown", "", "", kTalk, "the table that the README has", kListVerbs},
     {"stats", "", "FILE", kTalk, "write what the run measured, as JSON", kMergeOnly},
+    {"trace", "", "FILE", kTalk,
+     "write what each thread did when, for ui.perfetto.dev or\nchrome://tracing; takes 8 MB of --memory", kMergeOnly},
     {"log", "", "FILE", kTalk, "append every message to FILE, with the time", kMergeOnly},
     {"error-format", "", "text|json", kTalk, "json: one line a warning or error, on standard error", kEvery},
     {"help", "h", "", kTalk, "this text", kEvery},

@@ -47,6 +47,8 @@ Json GpuJson(const GpuInfo& gpu, const LinkResult& link) {
 
 }  // namespace
 
+std::string TextAsJson(std::string_view text) { return Dump(Json(text), -1); }
+
 std::string DiagnosticAsJson(const Diagnostic& diagnostic, std::string_view severity, int exit_status) {
   Json json{{"severity", severity}};
   json.update(DiagnosticJson(diagnostic));

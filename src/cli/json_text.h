@@ -15,6 +15,8 @@
 
 namespace gpumerge::cli {
 
+// In quotes.
+std::string TextAsJson(std::string_view text);
 // One line, without the line feed. exit_status 0 (a warning) is left out.
 std::string DiagnosticAsJson(const Diagnostic& diagnostic, std::string_view severity, int exit_status);
 // Indented, with a final line feed.

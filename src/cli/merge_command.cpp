@@ -6,8 +6,10 @@
 #include "src/cli/commands.h"
 #include "src/cli/json_text.h"
 #include "src/cli/progress.h"
+#include "src/cli/side_file.h"
 #include "src/cli/signals.h"
 #include "src/cli/terminal.h"
+#include "src/cli/trace_file.h"
 #include "src/io/output_dir.h"
 #include "src/plan/explain.h"
 #include "src/plan/plan_findings.h"
@@ -17,18 +19,17 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace gpumerge::cli {
 namespace {
+
+constexpr std::string_view kStatsFile = "statistics file";
 
 struct Recipe {
   MergeConfig config;
@@ -49,30 +50,6 @@ Plan MakePlan(const Recipe& recipe, const PlanOptions& options) {
   plan.warnings.insert(plan.warnings.begin(), recipe.warnings.begin(), recipe.warnings.end());
   return plan;
 }
-
-// Opened before the merge, because a merge that cannot say what it measured should not run for an hour first.
-class StatsFile {
- public:
-  explicit StatsFile(const std::string& path) : path_(path), file_(nullptr, &std::fclose) {
-    if (path_.empty()) return;
-    file_.reset(std::fopen(path_.c_str(), "we"));
-    if (!file_) Fail();
-  }
-  void Write(const RunStats& stats) {
-    if (!file_) return;
-    const std::string text = StatsAsJson(stats);
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fclose(file_.release()) != 0)
-      Fail();
-  }
-
- private:
-  [[noreturn]] void Fail() const {
-    throw Error({ErrorCode::kOutIo, fmt::format("the statistics file {} cannot be written", path_), path_,
-                 std::strerror(errno), "", ""});
-  }
-  std::string path_;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
-};
 
 std::string ModelsText(const Plan& plan) {
   const std::string stages = plan.stages.empty() ? "" : " in " + Plural(plan.stages.size() + 1, "stage");
@@ -148,16 +125,19 @@ void CheckInputs(const Plan& plan, const Arguments& arguments, Messages* message
 }
 
 // What is said of a merge that is published.
-void Conclude(const Plan& plan, const RunStats& stats, const Arguments& arguments, StatsFile* stats_file,
+void Conclude(const Plan& plan, const RunStats& stats, const Arguments& arguments, SideFile* stats_file,
               Messages* messages) {
   messages->EndRedraw();
   for (const Diagnostic& warning : stats.warnings) messages->Warning(warning);
-  if (stats_file != nullptr) stats_file->Write(stats);
+  if (stats_file != nullptr && stats_file->is_wanted()) {
+    stats_file->Write(StatsAsJson(stats));
+    stats_file->Close();
+  }
   messages->Record(Summary(plan, stats));
   if (!arguments.quiet) PrintResult(Summary(plan, stats));
 }
 
-void RunPlan(const Plan& plan, const Arguments& arguments, StatsFile* stats_file, Messages* messages) {
+void RunPlan(const Plan& plan, const Arguments& arguments, SideFile* stats_file, Messages* messages) {
   Announce(plan, EstimateRun(plan, arguments.run), messages);
   if (StopSignal() != 0) throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge began"});
   ProgressPrinter printer(messages);
@@ -194,9 +174,11 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   Recipe recipe = ReadRecipe(arguments);
   if (arguments.keep_stages.empty()) {
     const Plan plan = MakePlan(recipe, arguments.plan);
-    StatsFile stats_file(arguments.stats_file);
+    SideFile stats_file(arguments.stats_file, kStatsFile);
+    TraceFile trace_file(arguments.trace_file, messages);
     CheckInputs(plan, arguments, messages);
     RunPlan(plan, arguments, &stats_file, messages);
+    trace_file.Write();
     return 0;
   }
   // What is wrong with any of them is known before the first one runs.
@@ -206,7 +188,8 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
   std::vector<MergeConfig> documents = SplitStages(recipe.config, arguments.keep_stages);
   for (const MergeConfig& document : documents)
     if (&document != &documents.back()) CheckOutputTarget(*document.output, arguments.plan.overwrite);
-  StatsFile stats_file(arguments.stats_file);
+  SideFile stats_file(arguments.stats_file, kStatsFile);
+  TraceFile trace_file(arguments.trace_file, messages);
   for (MergeConfig& document : documents) {
     const bool is_output = &document == &documents.back();
     PlanOptions options = arguments.plan;
@@ -215,6 +198,7 @@ int MergeCommand(const Arguments& arguments, Messages* messages) {
     RunPlan(MakePlan(recipe, options), arguments, is_output ? &stats_file : nullptr, messages);
     recipe.warnings.clear();  // said once
   }
+  trace_file.Write();
   return 0;
 }
 

@@ -73,8 +73,8 @@ void Worker::Reserve(const MergeJob& job, const PassList& passes) {
   if (findings.size() < job.inputs.size() + 1) findings.resize(job.inputs.size() + 1);
 }
 
-CpuBackend::CpuBackend(uint32_t threads, const std::string& max_isa)
-    : isa_(ChooseIsa(max_isa)), pool_(threads == 0 ? UsableCores() : threads), workers_(pool_.n_workers()) {
+CpuBackend::CpuBackend(uint32_t threads, const std::string& isa)
+    : isa_(ChooseIsa(isa)), pool_(threads == 0 ? UsableCores() : threads), workers_(pool_.n_workers()) {
   std::map<std::string_view, void (*)(const RangeContext&)> by_name;
   for (CpuMethodsOfFile file : isa_.files)
     for (const CpuMethod& method : file()) by_name[method.name] = method.run;
@@ -238,8 +238,8 @@ std::span<std::byte> CpuBackend::AllocateStaging(uint64_t bytes) {
   return {staging_, bytes};
 }
 
-std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& max_isa) {
-  return std::make_unique<CpuBackend>(threads, max_isa);
+std::unique_ptr<Backend> MakeCpuBackend(uint32_t threads, const std::string& isa) {
+  return std::make_unique<CpuBackend>(threads, isa);
 }
 
 }  // namespace gpumerge

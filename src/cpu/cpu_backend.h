@@ -81,7 +81,7 @@ uint64_t RangeElems(const MergeJob& job, const PassInfo& pass);
 
 class CpuBackend : public Backend, public PartWorkers {
  public:
-  CpuBackend(uint32_t threads, const std::string& max_isa);
+  CpuBackend(uint32_t threads, const std::string& isa);
   ~CpuBackend() override { std::free(staging_); }
 
   BackendInfo Info() const override;

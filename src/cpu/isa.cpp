@@ -52,17 +52,18 @@ std::vector<const CpuIsaMethods*> UsableIsas() {
   return usable;
 }
 
-const CpuIsaMethods& ChooseIsa(const std::string& max_isa) {
+const CpuIsaMethods& ChooseIsa(const std::string& name) {
   const std::vector<const CpuIsaMethods*> usable = UsableIsas();
-  if (max_isa.empty()) return *usable.back();
+  if (name.empty()) return *usable.back();
   std::string names;
   for (const CpuIsaMethods* isa : usable) {
-    if (isa->isa == max_isa) return *isa;
+    if (isa->isa == name) return *isa;
     names += (names.empty() ? "" : ", ") + std::string(isa->isa);
   }
   throw Error({.code = ErrorCode::kDeviceUnavailable,
-               .message = "the instruction set " + max_isa + " cannot be used on this processor",
-               .expected = names});
+               .message = "the instruction set " + name + " cannot be used on this processor",
+               .expected = names,
+               .help = "leave --isa out to take the best one"});
 }
 
 }  // namespace gpumerge

@@ -16,7 +16,7 @@ namespace gpumerge {
 // Throws Error(DEV-NONE) when there is none.
 std::vector<const CpuIsaMethods*> UsableIsas();
 
-// The best one up to max_isa ("" = no limit). Throws Error(DEV-NONE) when max_isa is unknown or cannot run here.
-const CpuIsaMethods& ChooseIsa(const std::string& max_isa);
+// The one of that name, "" = the best. Throws Error(DEV-NONE) when it is unknown or cannot run here.
+const CpuIsaMethods& ChooseIsa(const std::string& name);
 
 }  // namespace gpumerge

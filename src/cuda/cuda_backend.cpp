@@ -124,7 +124,6 @@ std::span<std::byte> CudaBackend::AllocateStaging(uint64_t bytes) {
 }
 
 uint64_t CudaBackend::Submit(std::span<const Work> works) try {
-  const TraceRange trace("submit");
   Use();
   std::unique_ptr<Batch> batch = NewBatch(works);
   Upload(batch.get());

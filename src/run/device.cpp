@@ -13,7 +13,7 @@
 namespace gpumerge {
 namespace {
 
-std::unique_ptr<Backend> Cpu(const RunOptions& options) { return MakeCpuBackend(options.threads, options.max_cpu_isa); }
+std::unique_ptr<Backend> Cpu(const RunOptions& options) { return MakeCpuBackend(options.threads, options.cpu_isa); }
 
 ChosenDevices Single(std::unique_ptr<Backend> backend, std::string why) {
   ChosenDevices chosen;

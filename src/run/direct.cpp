@@ -129,6 +129,7 @@ class DirectRun {
   }
 
   void WorkAs(uint32_t worker) {
+    TraceLog::Get().NameThread("worker", worker);
     std::byte* memory = options_.staging.data() + worker * slot_bytes_;
     while (true) {
       const Task task = NextTask();
@@ -204,8 +205,8 @@ class DirectRun {
   }
 
   void BeginReading(Going& going, uint32_t worker, std::byte* memory) {
-    const TraceRange trace("begin");
     const PlanItem& item = plan_.items[going.item];
+    const TraceRange trace("begin", {.tensor = item.name, .reading = going.reading + 1});
     if (going.work.state == nullptr) {
       going.writes = true;
     } else {
@@ -229,18 +230,12 @@ class DirectRun {
     const UnitPart& part = unit.parts[0];
     const Clock::time_point start = Clock::now();
     uint64_t bytes_read = 0;
-    {
-      const TraceRange trace("read");
-      for (size_t i = 0; i < part.input_offsets.size(); ++i) bytes_read += stages_.ReadInput(part, i, memory);
-    }
+    for (size_t i = 0; i < part.input_offsets.size(); ++i) bytes_read += stages_.ReadInput(part, i, memory);
     const Clock::time_point read = Clock::now();
     Compute(going, unit, worker, memory);
     const Clock::time_point computed = Clock::now();
     uint64_t bytes_written = 0;
-    if (part.writes) {
-      const TraceRange trace("write");
-      bytes_written = stages_.WriteOutput(part, memory, 0);
-    }
+    if (part.writes) bytes_written = stages_.WriteOutput(part, memory, 0);
     const Clock::time_point written = Clock::now();
     const bool is_last = [&] {
       const std::lock_guard lock(mutex_);
@@ -270,9 +265,9 @@ class DirectRun {
   }
 
   void Compute(Going& going, const Unit& unit, uint32_t worker, std::byte* memory) {
-    const TraceRange trace("compute");
     const UnitPart& part = unit.parts[0];
     const PlanItem& item = plan_.items[going.item];
+    const TraceRange trace("compute", {.tensor = item.name, .reading = going.is_whole ? 0 : going.reading + 1});
     std::vector<const std::byte*> inputs;
     for (const uint64_t offset : part.input_offsets) inputs.push_back(memory + offset);
     if (item.action == PlanAction::kCopy)

@@ -6,6 +6,7 @@
 #include "gpumerge/merge.h"
 
 #include "src/base/text.h"
+#include "src/base/trace_range.h"
 #include "src/io/output_dir.h"
 #include "src/run/device_layout.h"
 #include "src/run/item_queue.h"
@@ -173,7 +174,10 @@ RunStats RunInto(MergeOutput* output, const Plan& plan, const RunOptions& option
   output->Begin();
   if (!NeedsModelTrims(plan, output->done())) return RunFilled(plan, options, std::move(devices), output);
   Plan filled = plan;
-  FillModelTrims(options, options.memory_bytes.value_or(DefaultMemoryBytes(plan)), &filled);
+  {
+    const TraceRange trace("trim");
+    FillModelTrims(options, options.memory_bytes.value_or(DefaultMemoryBytes(plan)), &filled);
+  }
   return RunFilled(filled, options, std::move(devices), output);
 }
 

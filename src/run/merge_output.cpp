@@ -5,6 +5,7 @@
 // So whatever is lost, what the journal says is true; bytes are hashed all the same before they are used.
 #include "src/run/merge_output.h"
 
+#include "src/base/trace_range.h"
 #include "src/io/output_target.h"
 #include "src/run/device.h"
 #include "src/run/finished.h"
@@ -81,6 +82,7 @@ bool MergeOutput::HasShard(const PlanShard& shard) const {
 }
 
 void MergeOutput::GoOn() {
+  const TraceRange trace("resume");
   FinishedItems finished = FindFinished(
       plan_, header_, {out_.staging_path(), shard_is_there_, out_.ReadJournal()}, options_.resume,
       ReaderThreads(options_),
@@ -171,6 +173,7 @@ bool MergeOutput::IsDue() const {
 }
 
 void MergeOutput::Flush() {
+  const TraceRange trace("sync", {.bytes = dirty_bytes_});
   const Clock::time_point start = Clock::now();
   std::exception_ptr failed;
   try {
@@ -226,10 +229,14 @@ void MergeOutput::Finish(const Progress& totals) {
                         [](const PlanTextFile& file) { return file.file_name != kLastFile; });
   for (const PlanTextFile& file : files.text_files) out_.WriteFile(file.file_name, file.contents);
   const Clock::time_point start = Clock::now();
-  CheckStagedOutput(files, options_.verify, ReaderThreads(options_), [&](uint64_t bytes, uint64_t bytes_to_check) {
-    Report(totals, Progress::Phase::kVerifying, bytes, bytes_to_check);
-  });
+  {
+    const TraceRange trace("verify");
+    CheckStagedOutput(files, options_.verify, ReaderThreads(options_), [&](uint64_t bytes, uint64_t bytes_to_check) {
+      Report(totals, Progress::Phase::kVerifying, bytes, bytes_to_check);
+    });
+  }
   verify_seconds_ = Since(start);
+  const TraceRange trace("publish");
   try {
     out_.Publish();
   } catch (...) {

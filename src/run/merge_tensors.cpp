@@ -109,7 +109,7 @@ std::vector<std::byte> MergeTensors(const MergeJob& job, std::span<const ConstTe
   } catch (const Error& error) {  // nobody asked for that GPU
     if (options.device != Device::kAuto || error.code() != ErrorCode::kDeviceMemory) throw;
   }
-  return MergeTensorsOn(job, inputs, *MakeCpuBackend(options.threads, options.max_cpu_isa));
+  return MergeTensorsOn(job, inputs, *MakeCpuBackend(options.threads, options.cpu_isa));
 }
 
 std::vector<std::byte> MergeTensorsOn(const MergeJob& job, std::span<const ConstTensor> inputs, Backend& backend) {

@@ -98,9 +98,8 @@ class TrimRun {
   template <class BinOfKey>
   std::vector<std::vector<uint64_t>> Histogram(size_t n_bins, const BinOfKey& bin_of) {
     using Bins = std::vector<std::vector<uint64_t>>;
-    std::vector<Bins> own(reader_.n_workers());
+    std::vector<Bins> own(reader_.n_workers(), Bins(thresholds_.size(), std::vector<uint64_t>(n_bins)));
     reader_.ForEachChunk([&](const TrimChunk& chunk, uint32_t worker) {
-      if (own[worker].empty()) own[worker].assign(thresholds_.size(), std::vector<uint64_t>(n_bins));
       ForEachKey(chunk, [&](uint32_t model, uint64_t, uint32_t key) {
         const size_t bin = bin_of(thresholds_[model], key);
         if (bin < n_bins) ++own[worker][model][bin];
@@ -182,6 +181,7 @@ class TrimRun {
     while (ModelOf(job, m) != model) ++m;
     uint64_t end = 0;
     TrimChunk chunk;
+    reader_.Reserve(&chunk);
     for (uint64_t first = 0; kept > 0; first += kTrimChunkElems) {
       reader_.Load(place, first, &chunk);
       ForEachKey(chunk, [&](uint32_t of, uint64_t j, uint32_t key) {

@@ -4,6 +4,7 @@
 // The threads: the caller's schedules, and there are some readers, one for each backend and a writer.
 #include "src/run/pipeline.h"
 
+#include "src/base/trace_range.h"
 #include "src/run/direct.h"
 #include "src/run/memory.h"
 #include "src/run/schedule.h"
@@ -167,6 +168,7 @@ class Pipeline {
   }
 
   void Read(uint32_t reader) {
+    TraceLog::Get().NameThread("reader", reader);
     while (true) {
       UnitRun* unit = nullptr;
       {
@@ -187,6 +189,7 @@ class Pipeline {
 
   // Submits units as they were scheduled, a few at a time where the device works on its own, and hands on what is done.
   void Compute(uint32_t b) {
+    TraceLog::Get().NameThread("compute", b);
     std::deque<std::unique_ptr<UnitRun>>& queue = to_compute_[b];
     const uint32_t most = std::max(1u, backends_[b]->Info().max_in_flight);
     UnderWay under_way(*backends_[b]);
@@ -208,6 +211,8 @@ class Pipeline {
         }
       }
       if (unit) {
+        // A device that works on its own is only told what to do.
+        const TraceRange trace(most == 1 ? "compute" : "submit", stages_.SubjectOf(*unit));
         const std::vector<Work> batch = stages_.MakeWork(*unit);
         under_way.Submit(std::move(unit), batch);
       } else {
@@ -230,6 +235,7 @@ class Pipeline {
   }
 
   void Write() {
+    TraceLog::Get().NameThread("writer", 0);
     while (true) {
       std::unique_ptr<UnitRun> unit;
       {

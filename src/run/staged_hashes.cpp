@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/hash.h"
 #include "src/base/system_calls.h"
+#include "src/base/trace_range.h"
 
 #include "gpumerge/error.h"
 
@@ -49,7 +50,8 @@ class Reading {
  private:
   void Start(std::vector<std::thread>* threads) {
     const std::lock_guard lock(mutex_);
-    threads->emplace_back([this] { Work(); });
+    const auto number = static_cast<uint32_t>(threads->size());
+    threads->emplace_back([this, number] { Work(number); });
     ++n_running_;
   }
 
@@ -64,7 +66,8 @@ class Reading {
     report(bytes_);
   }
 
-  void Work() {
+  void Work(uint32_t number) {
+    TraceLog::Get().NameThread("checker", number);
     std::exception_ptr failure;
     try {
       HashNext();
@@ -100,6 +103,7 @@ class Reading {
   std::string HashOne(int fd, const PlanItem& item, const std::string& path, std::vector<std::byte>* piece) {
     const uint64_t begin = item.offset_bytes / kPageBytes * kPageBytes;
     const uint64_t size_bytes = item.offset_bytes + item.size_bytes - begin;
+    const TraceRange trace("check", {.tensor = item.name, .bytes = item.size_bytes});
     Sys().Fadvise(fd, static_cast<off_t>(begin), static_cast<off_t>(size_bytes), POSIX_FADV_DONTNEED);
     ContentHash hash;
     for (uint64_t done = 0; done < item.size_bytes && !stops_; done += piece->size()) {

@@ -48,7 +48,7 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
 }
 
 void Stages::Begin(const UnitRun& unit) {
-  const TraceRange trace("begin");
+  const TraceRange trace("begin", SubjectOf(unit));
   for (const UnitPart& part : unit.parts()) {
     if (!part.begins_item()) continue;
     Begin(part.item, unit.scheduled.backend);
@@ -63,7 +63,6 @@ void Stages::Begin(uint64_t index, uint32_t backend) {
 }
 
 uint64_t Stages::Read(const UnitRun& unit, uint32_t reader) {
-  const TraceRange trace("read");
   uint64_t bytes = 0;
   for (const UnitPart& part : unit.parts())
     for (size_t i = 0; i < part.input_offsets.size(); ++i)
@@ -78,6 +77,7 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   const uint64_t size_bytes = part.n_elems * elem_bytes;
   const uint64_t begin = part.first_elem * elem_bytes;
   std::byte* to = memory + part.input_offsets[i];
+  const TraceRange trace("read", {.tensor = item.name, .reading = part.first_read + 1, .bytes = size_bytes});
   for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
     const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
     files_.Read(input, begin + done, to + done, piece);
@@ -133,6 +133,14 @@ std::vector<Work> Stages::MakeWork(const UnitRun& unit) const {
   return batch;
 }
 
+TraceSubject Stages::SubjectOf(const UnitRun& unit) const {
+  const UnitPart& first = unit.parts().front();
+  const bool is_one_reading = first.last_read == first.first_read + 1;
+  return {.tensor = plan_.items[first.item].name,
+          .n_tensors = static_cast<uint32_t>(unit.parts().size()),
+          .reading = is_one_reading ? first.last_read : 0};
+}
+
 uint64_t Stages::CheckDone(const UnitRun& unit) const {
   uint64_t elems = 0;
   for (const UnitPart& part : unit.parts()) {
@@ -150,7 +158,6 @@ void Stages::CheckItem(uint64_t item) const {
 }
 
 Stages::Written Stages::Write(const UnitRun& unit) {
-  const TraceRange trace("write");
   Written written;
   for (const UnitPart& part : unit.parts()) {
     const bool is_output = !plan_.items[part.item].stage;
@@ -170,6 +177,7 @@ uint64_t Stages::WriteOutput(const UnitPart& part, std::byte* memory, uint32_t b
   const uint64_t elem_bytes = is_copy ? 1 : ElementBytes(item.job.out_dtype);
   const uint64_t size_bytes = part.n_elems * elem_bytes;
   std::byte* data = memory + part.output_offset;
+  const TraceRange trace(item.stage ? "write stage" : "write", {.tensor = item.name, .bytes = size_bytes});
   const uint64_t n_nonfinite = is_copy ? CountNonFinite(item.job.out_dtype, data, size_bytes) : 0;
   if (!is_copy && item.nonfinite == NonFinitePolicy::kAllow) MakeNansAlike(item.job.out_dtype, data, part.n_elems);
   if (!run.output_order.Wait(part.first_elem)) throw Stopped();

@@ -8,6 +8,7 @@
 
 #include "src/base/hash.h"
 #include "src/base/in_order.h"
+#include "src/base/trace_log.h"
 #include "src/run/input_files.h"
 #include "src/run/overflow.h"
 #include "src/run/pipeline.h"
@@ -49,6 +50,8 @@ class Stages {
   uint64_t Read(const UnitRun& unit, uint32_t reader);
   // Without what is only copied, which is checked here.
   std::vector<Work> MakeWork(const UnitRun& unit) const;
+  // For a range about all of the unit.
+  TraceSubject SubjectOf(const UnitRun& unit) const;
   // After the work is done: throws what was found in items that end. Returns the elements computed.
   uint64_t CheckDone(const UnitRun& unit) const;
 

@@ -54,6 +54,8 @@ TrimReader::TrimReader(const RunOptions& options, uint64_t budget_bytes, uint64_
       files_(plan, nullptr),
       pool_(ThreadsFor(budget_bytes, worker_bytes)),
       chunks_(pool_.n_workers()) {
+  // By this thread: the allocator keeps what others free.
+  for (TrimChunk& chunk : chunks_) Reserve(&chunk);
   for (const uint64_t item : trim.items) {
     const uint64_t n_chunks = (plan_.items[item].job.n_elems + kTrimChunkElems - 1) / kTrimChunkElems;
     first_chunk_.push_back(first_chunk_.back() + n_chunks);
@@ -104,14 +106,17 @@ void TrimReader::Report() {
     throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
 }
 
+void TrimReader::Reserve(TrimChunk* chunk) const {
+  chunk->values.resize(InputsOfLargest() * kTrimChunkElems);
+  chunk->bytes.resize(kTrimChunkElems * sizeof(double));
+}
+
 void TrimReader::Load(size_t place, uint64_t first_elem, TrimChunk* chunk) {
   const PlanItem& item = plan_.items[trim_.items[place]];
   chunk->item = &item;
   chunk->place = place;
   chunk->first_elem = first_elem;
   chunk->n_elems = std::min(kTrimChunkElems, item.job.n_elems - first_elem);
-  chunk->values.resize(InputsOfLargest() * kTrimChunkElems);
-  chunk->bytes.resize(kTrimChunkElems * sizeof(double));
   for (size_t i = 0; i < item.inputs.size(); ++i) {
     const DType dtype = item.job.inputs[i].dtype;
     const uint64_t elem_bytes = ElementBytes(dtype);

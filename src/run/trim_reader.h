@@ -41,7 +41,9 @@ class TrimReader {
   uint32_t n_workers() const { return pool_.n_workers(); }
   // Calls visit(chunk, worker) for every chunk of every item, on all workers. Throws Error(IN-*, CANCELLED).
   void ForEachChunk(const std::function<void(const TrimChunk&, uint32_t)>& visit);
-  // The chunk of the item that begins there.
+  // Memory for a chunk of any item.
+  void Reserve(TrimChunk* chunk) const;
+  // The chunk of the item that begins there. The chunk's memory must be reserved.
   void Load(size_t place, uint64_t first_elem, TrimChunk* chunk);
   void CheckUnchanged() const { files_.CheckUnchanged(); }
 

@@ -26,7 +26,7 @@ class Devices(CliTest):
         result = self.run_program("devices")
         self.expect(result, 0)
         self.assertEqual(result.stderr, "")
-        self.assertRegex(result.stdout, r"(?s)^GPUs\n.*\nCPU\n  .+ threads? \(instruction sets that work here: .+\)\n\n"
+        self.assertRegex(result.stdout, r"(?s)^GPUs\n.*\nCPU\n  .+ threads? \(instruction sets that work here, for --isa: .+\)\n\n"
                                         r"--device auto, the default, takes\n  \S.*\n  because: \S.*\n$")
 
     def test_without_a_gpu_it_says_why_and_auto_takes_the_cpu(self):
@@ -79,6 +79,16 @@ class Devices(CliTest):
         self.expect(self.run_program("--config", self.ties, "--out", "a", env=NO_GPU), 0)
         self.expect(self.run_program("--config", self.ties, "--out", "b", "--vram", "8G", "--pinned", "64M", env=NO_GPU), 0)
         self.assertEqual(digests(self.folder / "a"), digests(self.folder / "b"))
+
+    def test_instruction_sets_can_be_chosen(self):
+        usable = self.machine()["cpu"]["instruction_sets"]
+        merged = []
+        for isa in usable:
+            words = ("--config", self.ties, "--device", "cpu", "--threads", "2", "--isa", isa)
+            self.expect(self.run_program(*words, "--out", isa), 0, f"device cpu ({isa}, 2 threads)")
+            self.assertIn(f"device   cpu ({isa}, 2 threads)", self.run_program("plan", *words).stdout)
+            merged.append(digests(self.folder / isa))
+        self.assertEqual(merged, [merged[0]] * len(usable))
 
     def test_selfcheck_says_what_was_compared(self):
         result = self.run_program("--config", self.ties, "--out", "out", "--device", "cpu", "--selfcheck", "100%",

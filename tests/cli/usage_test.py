@@ -125,6 +125,11 @@ class Usage(CliTest):
         self.expect_usage("plan x.yaml --device reference --vram 8G", "--vram has no meaning with --device reference")
         self.expect_usage("x.yaml --vram 8Q --pinned 0", '--vram: "8Q" is not a size', "--pinned: 0 is 0 bytes")
 
+    def test_instruction_sets_that_are_wrong(self):
+        self.expect_usage("x.yaml --isa avx512", '--isa: "avx512" is not one of ')
+        self.expect_usage("x.yaml --device cuda:0 --isa baseline", "--isa has no meaning with --device cuda:0")
+        self.expect_usage("plan x.yaml --device reference --isa baseline", "--isa has no meaning with --device reference")
+
     def test_shares_to_check_that_are_wrong(self):
         for share in ("101", "-1", "abc", "5%%", "%", "nan", "1e1", "5 "):
             with self.subTest(share):

@@ -4,7 +4,7 @@
 // The CUDA backend gives the reference's bits: every method, types of inputs and output, odd sizes, numbers of models,
 // shapes, parameters, and ways of bringing a tensor to the device. Of all these together every pair of values occurs.
 #include "tests/gpu/gpu_compare.h"
-#include "tests/gpu/pairwise.h"
+#include "tests/support/pairwise.h"
 
 #include <string>
 
