@@ -46,15 +46,23 @@ struct BlockSum {
   }
   // Adds elements [j, j + n) of the tile, the first to lane 0.
   GM_HD void Add(const RangeTiles& tiles, const Sum& sum, uint32_t j, uint32_t n) {
-    const auto add = [&](uint32_t at, uint32_t lane) {
-      double values[ValueCount<Sum>::kMost];
-      sum(tiles.FloatAt(at), values);
-      for (uint32_t v = 0; v < count(); ++v) lanes[v][lane] = Combine{}(lanes[v][lane], values[v]);
-    };
     uint32_t done = 0;
-    for (; done + kLanes <= n; done += kLanes)
-      for (uint32_t lane = 0; lane < kLanes; ++lane) add(j + done + lane, lane);
-    for (uint32_t lane = 0; done < n; ++done, ++lane) add(j + done, lane);
+    for (; done + kLanes <= n; done += kLanes) AddLanes(tiles.FloatAt(j + done), sum, kLanes);
+    AddLanes(tiles.FloatAt(j + done), sum, n - done);
+  }
+  // Plain code for one element at a time, which compilers vectorise.
+  GM_HD void AddLanes(const At<float>& first, const Sum& sum, size_t n) {
+    for (size_t lane = 0; lane < n; ++lane) {
+      At<float> at = first;
+      at.x.first += lane;
+      at.draw.first += lane;
+      at.i += static_cast<uint32_t>(lane);
+      at.group.first += lane;
+      at.rank.first += lane;
+      double values[ValueCount<Sum>::kMost];
+      sum(at, values);
+      for (uint32_t v = 0; v < count(); ++v) lanes[v][lane] = Combine{}(lanes[v][lane], values[v]);
+    }
   }
   GM_HD void End(double* totals) {
     for (uint32_t v = 0; v < count(); ++v) {
