@@ -23,17 +23,27 @@ GM_HD PhiloxKey MakePhiloxKey(uint64_t seed, uint64_t name_hash) {
           static_cast<uint32_t>(name_hash >> 32)};
 }
 
+// Words are of a type that has ^ and this product: uint32_t, or several of them at once.
+template <class Words>
+struct WordProduct {
+  Words low, high;
+};
+GM_HD WordProduct<uint32_t> MultiplyWords(uint32_t factor, uint32_t word) {
+  const uint64_t product = static_cast<uint64_t>(factor) * word;
+  return {static_cast<uint32_t>(product), static_cast<uint32_t>(product >> 32)};
+}
+
 // The 4 words of elements 4 * block to 4 * block + 3.
-GM_HD void Philox(const PhiloxKey& key, uint32_t model, uint32_t block, uint32_t* words) {
-  uint32_t c0 = block, c1 = model, c2 = key.name_low, c3 = key.name_high;
+template <class Words>
+GM_HD void Philox(const PhiloxKey& key, uint32_t model, Words block, Words* words) {
+  Words c0 = block, c1(model), c2(key.name_low), c3(key.name_high);
   uint32_t k0 = key.key_low, k1 = key.key_high;
   for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * c0;
-    const uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * c2;
-    c0 = static_cast<uint32_t>(p1 >> 32) ^ c1 ^ k0;
-    c1 = static_cast<uint32_t>(p1);
-    c2 = static_cast<uint32_t>(p0 >> 32) ^ c3 ^ k1;
-    c3 = static_cast<uint32_t>(p0);
+    const WordProduct<Words> p0 = MultiplyWords(0xD2511F53u, c0), p1 = MultiplyWords(0xCD9E8D57u, c2);
+    c0 = p1.high ^ c1 ^ Words(k0);
+    c1 = p1.low;
+    c2 = p0.high ^ c3 ^ Words(k1);
+    c3 = p0.low;
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }

@@ -8,6 +8,7 @@
 #include "kernels/convert.h"
 #include "kernels/philox.h"
 #include "src/cpu/range.h"
+#include "src/cpu/wide_words.h"
 
 #include "gpumerge/job.h"
 
@@ -101,7 +102,8 @@ inline void LoadSamples(DType dtype, const std::byte* from, uint32_t n, uint32_t
   }
 }
 
-// The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4.
+// The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4. May draw more
+// than n words, but no more than a tile has.
 inline void DrawTile(const MergeJob& job, uint64_t first_elem, uint32_t n, uint32_t* draws) {
   const PhiloxKey key = MakePhiloxKey(job.seed, job.name_hash);
   const uint32_t first_block = static_cast<uint32_t>(first_elem / 4);
@@ -109,7 +111,11 @@ inline void DrawTile(const MergeJob& job, uint64_t first_elem, uint32_t n, uint3
   for (uint32_t m = 0; m < job.n_models(); ++m) {
     const uint32_t model_index = job.inputs[m + (job.has_base ? 1u : 0u)].model_index;
     uint32_t* words = draws + m * kTileElems;
-    for (uint32_t b = 0; b < n_blocks; ++b) Philox(key, model_index, first_block + b, words + 4 * b);
+    for (uint32_t b = 0; b < n_blocks; b += kWideLanes) {
+      WideWords drawn[4];
+      Philox(key, model_index, WideWords::From(first_block + b), drawn);
+      StoreInterleaved(drawn, words + 4 * b);
+    }
   }
 }
 
