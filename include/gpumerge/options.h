@@ -20,6 +20,13 @@ enum class Device : uint8_t {
   kHybrid,     // GPUs, and the CPU for what the links cannot feed
 };
 
+// How files are read.
+enum class Io : uint8_t {
+  kAuto,   // several threads; the kernel is asked for what comes next of files that are not in the page cache
+  kPread,  // several threads, and only what is needed now
+  kSync,   // one thing at a time, always in the same order: to look for faults
+};
+
 enum class Sync : uint8_t { kFull, kNone };  // fsync before publishing, or leave it to the kernel
 
 // What becomes of the work of an interrupted run of the same merge.
@@ -71,6 +78,7 @@ struct RunOptions {
   uint32_t threads = 0;                  // compute threads; 0 = one for each usable core
   std::string cpu_isa;                   // of the CPU's code: "x86-64-v2", ...; "" = the best that works here
   std::optional<uint64_t> memory_bytes;  // promise: anonymous memory of the process. Default: see DefaultMemoryBytes
+  Io io = Io::kAuto;
   Sync sync = Sync::kFull;
   Resume resume = Resume::kCheck;
   Verify verify = Verify::kFull;

@@ -23,6 +23,7 @@ constexpr uint64_t kMaxThreads = 1024;
 // A shard holds at least one tensor whatever its size says; less than this is a slip of the unit.
 constexpr uint64_t kMinShardBytes = 1000;
 constexpr std::array<std::string_view, 2> kSyncs{"full", "none"};
+constexpr std::array<std::string_view, 3> kIos{"auto", "pread", "sync"};  // as in Io
 constexpr std::array<std::string_view, 2> kResumes{"check", "trust"};
 constexpr std::array<std::string_view, 2> kVerifies{"full", "header"};
 constexpr std::array<std::string_view, 2> kErrorFormats{"text", "json"};
@@ -176,6 +177,7 @@ void FillOptions(const RawFlags& raw, Arguments* arguments, Problems* problems) 
   arguments->run.threads = static_cast<uint32_t>(WholeNumber(raw, "threads", 1, kMaxThreads, problems).value_or(0));
   arguments->run.cpu_isa = InstructionSet(raw, "isa", problems);
   arguments->run.memory_bytes = Size(raw, "memory", 1, problems);
+  arguments->run.io = static_cast<Io>(Choice(raw, "io", kIos, problems).value_or(0));
   arguments->run.sync = Choice(raw, "sync", kSyncs, problems).value_or(0) == 1 ? Sync::kNone : Sync::kFull;
   FillResume(raw, &arguments->run, problems);
   arguments->overrides.seed = WholeNumber(raw, "seed", 0, UINT64_MAX, problems);

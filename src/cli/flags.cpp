@@ -123,6 +123,11 @@ const std::vector<FlagSpec> kFlags{
      "memory budget, kept: 32M, 4G, 512Mi (default: half of\nwhat is available, at most 1 GB + the largest tensor "
      "group)",
      kRunVerbs},
+    {"io", "", "auto|pread|sync", kMachine,
+     "auto (the default): threads read, and the kernel is asked\nahead for files that are not in its page cache; "
+     "pread: "
+     "is\nnot; sync: one read or write at a time, in a fixed order",
+     kMergeOnly},
     {"rates", "", "LIST", kMachine,
      "speeds of a machine, e.g. disk=7G,link=50G,out=3G: adds\nhow long each stage takes there. Bytes a second; disk: "
      "reading,\nlink: to the GPUs, out: writing, compute: as a run's summary\nsays. With a link and no GPU here, the "

@@ -68,10 +68,10 @@ class CpuJobState : public JobState {
   const DataProblem* problem = nullptr;
 
   // For parts that several threads work on at once (PartWorkers).
-  uint32_t current_pass = 0;                     // whose reading it is
-  std::mutex mutex;                              // guards what parts add to: findings, problems, ties
-  GroupProblem group_problem;                    // of this reading
-  std::atomic<bool> has_ties_left{false};        // of earlier passes, to be counted off in this reading
+  uint32_t current_pass = 0;               // whose reading it is
+  std::mutex mutex;                        // guards what parts add to: findings, problems, ties
+  GroupProblem group_problem;              // of this reading
+  std::atomic<bool> has_ties_left{false};  // of earlier passes, to be counted off in this reading
 
  private:
   std::optional<NonFinite> Merged(size_t finding) const;

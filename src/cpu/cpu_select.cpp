@@ -104,7 +104,8 @@ void CpuBackend::CountPart(const Work& work, CpuJobState& state, Reading reading
   Count(work, state, reading.pass, only);
   const std::vector<Bracket>& brackets = state.select(reading.pass).brackets;
   ForWorkers(only, [&](Worker& worker) { worker.counters[only ? 1 : 0].AddTo(brackets, &part_totals_); });
-  if (EndsTensor(work)) state.EndCount(reading.pass, part_totals_.n_above, part_totals_.bins, MaxBins(work.job->n_elems));
+  if (EndsTensor(work))
+    state.EndCount(reading.pass, part_totals_.n_above, part_totals_.bins, MaxBins(work.job->n_elems));
 }
 
 void CpuBackend::Count(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {

@@ -78,8 +78,8 @@ struct Bracket {
   uint32_t n_bins() const { return last_key < first_key ? 0 : ((last_key - first_key) >> shift) + 1; }
 };
 
-// Keys beside those that are counted in bins: the ends of a bracket are values that many keys have, where weights are of
-// 16 bits, and comparing is cheaper than counting in memory.
+// Keys beside those that are counted in bins: the ends of a bracket are values that many keys have, where weights are
+// of 16 bits, and comparing is cheaper than counting in memory.
 struct EdgeCounts {
   uint64_t n_above = 0, n_last = 0, n_first = 0;  // keys above the bracket, its last key, its first (if another)
 };

@@ -102,8 +102,8 @@ inline void LoadSamples(DType dtype, const std::byte* from, uint32_t n, uint32_t
   }
 }
 
-// The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4. May draw more
-// than n words, but no more than a tile has.
+// The random words of a tile for every model: draws (n_models, kTileElems). first_elem is a multiple of 4. May draw
+// more than n words, but no more than a tile has.
 inline void DrawTile(const MergeJob& job, uint64_t first_elem, uint32_t n, uint32_t* draws) {
   const PhiloxKey key = MakePhiloxKey(job.seed, job.name_hash);
   const uint32_t first_block = static_cast<uint32_t>(first_elem / 4);

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// 32-bit words in the low halves of 64-bit lanes, for arithmetic on them whose products have 64 bits. The high halves mean
-// nothing. As wide as the instruction set that this file is compiled for.
+// 32-bit words in the low halves of 64-bit lanes, for arithmetic on them whose products have 64 bits. The high halves
+// mean nothing. As wide as the instruction set that this file is compiled for.
 #pragma once
 
 #include "kernels/philox.h"

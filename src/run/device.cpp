@@ -130,6 +130,7 @@ std::string DeviceText(std::span<Backend* const> backends) {
 }
 
 uint32_t ReaderThreads(const RunOptions& options) {
+  if (options.io == Io::kSync) return 1;
   const uint32_t threads = options.threads == 0 ? std::thread::hardware_concurrency() : options.threads;
   return std::clamp(threads, 1u, 8u);
 }

@@ -24,6 +24,7 @@ class InputFiles {
   InputFiles(const Plan& plan, const Scratch* scratch);
   // Reads all of that part of an input; thread-safe. Throws Error(IN-TRUNCATED, IN-EIO).
   void Read(const PlanInput& input, uint64_t offset_bytes, void* to, uint64_t size_bytes) const;
+  int fd(const PlanInput& input) const { return fds_[input.file].get(); }  // not of a stage's
   // Throws Error(IN-CHANGED) unless every file is still what it was when the plan was made.
   void CheckUnchanged() const;
 

@@ -124,6 +124,7 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
       .staging = memory.staging,
       .reader_threads = ReaderThreads(options),
       .selfcheck_percent = options.selfcheck_percent,
+      .io = options.io,
       .on_progress = options.on_progress,
       .scratch = scratch ? &*scratch : nullptr,
       .done = &output->done(),

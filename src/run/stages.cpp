@@ -8,10 +8,13 @@
 #include "src/run/non_finite.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace gpumerge {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // Read, then hashed while still in the cache.
 constexpr uint64_t kReadPieceBytes = 1 << 20;
@@ -39,6 +42,7 @@ Stages::Stages(const Plan& plan, PlanPart part, std::span<Backend* const> backen
       options_(options),
       sink_(sink),
       files_(plan, options.scratch),
+      ahead_(plan.files.size()),
       runs_(part.last - part.first),
       results_(part.last - part.first) {
   for (uint64_t i = part.first; i < part.last; ++i)
@@ -80,8 +84,12 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   const TraceRange trace("read", {.tensor = item.name, .reading = part.first_read + 1, .bytes = size_bytes});
   for (uint64_t done = 0; done < size_bytes; done += kReadPieceBytes) {
     const uint64_t piece = std::min(kReadPieceBytes, size_bytes - done);
+    const Clock::time_point start = Clock::now();
     files_.Read(input, begin + done, to + done, piece);
     if (part.first_read > 0) continue;
+    if (options_.io == Io::kAuto && !input.item)
+      ahead_.Note(input.file, files_.fd(input), input.offset_bytes + begin + done, piece,
+                  std::chrono::duration<double>(Clock::now() - start).count());
     InOrder& order = RunOf(part).input_order[i];
     if (!order.Wait(begin + done)) throw Stopped();
     RunOf(part).input_hashes[i].Update(to + done, piece);

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What each stage of the pipeline does to a unit: read its inputs, make work of it, look at its findings, write its
-// output. Holds what is known of every item on its way. The pipeline calls a stage for one unit at a time, and a unit is
-// in one stage at a time (several readers share the reading stage); or threads do all stages of a part themselves.
+// output. Holds what is known of every item on its way. The pipeline calls a stage for one unit at a time, and a unit
+// is in one stage at a time (several readers share the reading stage); or threads do all stages of a part themselves.
 #pragma once
 
 #include "src/base/hash.h"
@@ -12,6 +12,7 @@
 #include "src/run/input_files.h"
 #include "src/run/overflow.h"
 #include "src/run/pipeline.h"
+#include "src/run/read_ahead.h"
 #include "src/run/schedule.h"
 #include "src/run/selfcheck.h"
 
@@ -97,6 +98,7 @@ class Stages {
   const PipelineOptions& options_;
   const OutputSink& sink_;
   const InputFiles files_;
+  ReadAhead ahead_;
   std::vector<std::unique_ptr<ItemRun>> runs_;           // (n_items of the part); one stage at a time has an item
   std::vector<ItemResult> results_;                      // (n_items of the part)
   std::mutex end_mutex_;                                 // guards what follows, on_item_done, and that a run ends
