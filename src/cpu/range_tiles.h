@@ -5,9 +5,10 @@
 // or columns, their ranks. Compiled for each instruction set and method header, like range_executor.h.
 #pragma once
 
-// First: templates of kernels/ find its words only when they come before them.
+// clang-format off: templates of kernels/ find the words for packs only when these come before them.
 #include "kernels/recipe.h"
 #include "src/cpu/pack.h"
+// clang-format on
 #include "src/cpu/rank_keys.h"
 #include "src/cpu/tile.h"
 

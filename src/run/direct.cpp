@@ -29,8 +29,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
-// Tensors that come in parts, on their way at once: when the last parts of one are under way the next one begins.
-constexpr size_t kMostInParts = 2;
+// A part is no smaller for the sake of sharing a tensor among many threads.
+constexpr uint64_t kFewestElems = 32 * 1024;
+
+// Parts begin at multiples of this.
+uint64_t CutOf(const PlanItem& item) {
+  return item.action == PlanAction::kCopy ? kBlockElems : CutElems(item.job, item.passes);
+}
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -45,6 +50,7 @@ struct Going {
   bool is_alone = false;                                // see PartWorkers
   uint64_t n_elems = 0, next_elem = 0, part_elems = 0;  // of a copy: bytes
   uint32_t parts_under_way = 0;
+  std::optional<size_t> keeper;  // where its inputs stay from one reading to the next
   InOrder order;
   Work work;  // of the whole tensor, without memory
 };
@@ -67,8 +73,8 @@ class DirectRun {
         stages_(plan, part, backends_, options, sink),
         queue_(plan, part, false, options.done),
         slot_bytes_(std::max<uint64_t>((sizes_.chunk_bytes + 63) / 64 * 64, 64)),
-        n_slots_(static_cast<uint32_t>(std::clamp<uint64_t>(options.staging.size() / slot_bytes_, 1,
-                                                            options.io == Io::kSync ? 1 : workers_.n_workers()))) {
+        n_slots_(std::min((options.staging.size() - kTensorsKept * sizes_.keep_bytes) / slot_bytes_,
+                          options.io == Io::kSync ? uint64_t{1} : uint64_t{workers_.n_workers()})) {
     for (uint64_t i = part.first; i < part.last; ++i) Count(i);
   }
 
@@ -131,14 +137,13 @@ class DirectRun {
 
   void WorkAs(uint32_t worker) {
     TraceLog::Get().NameThread("worker", worker);
-    std::byte* memory = options_.staging.data() + worker * slot_bytes_;
     while (true) {
       const Task task = NextTask();
       if (task.going == nullptr) return;
       if (task.begins) {
-        BeginReading(*task.going, worker, memory);
+        BeginReading(*task.going, worker);
       } else {
-        RunPart(*task.going, task, worker, memory);
+        RunPart(*task.going, task, worker);
       }
     }
   }
@@ -188,7 +193,7 @@ class DirectRun {
     const PlanItem& item = plan_.items[*next];
     const bool is_whole = WayOf(item, sizes_) == Way::kWhole;
     const auto in_parts = std::count_if(going_.begin(), going_.end(), [](const Going& g) { return !g.is_whole; });
-    if (!is_whole && static_cast<size_t>(in_parts) >= kMostInParts) return nullptr;
+    if (!is_whole && static_cast<size_t>(in_parts) >= kTensorsKept) return nullptr;
     queue_.Take(*next);
     Going& going = going_.emplace_back();
     going.item = *next;
@@ -198,6 +203,11 @@ class DirectRun {
     going.work.job = &item.job;
     going.work.state = stages_.StateOf(*next);
     going.work.n_elems = going.n_elems;
+    if (!is_whole && KeepsInputs(item, sizes_)) {
+      const auto free = std::find(keeper_is_free_.begin(), keeper_is_free_.end(), true);
+      *free = false;
+      going.keeper = static_cast<size_t>(free - keeper_is_free_.begin());
+    }
     if (!is_whole) return &going;
     going.writes = true;
     going.state = Going::State::kBeginning;
@@ -205,35 +215,39 @@ class DirectRun {
     return &going;
   }
 
-  void BeginReading(Going& going, uint32_t worker, std::byte* memory) {
+  void BeginReading(Going& going, uint32_t worker) {
     const PlanItem& item = plan_.items[going.item];
     const TraceRange trace("begin", {.tensor = item.name, .reading = going.reading + 1});
     if (going.work.state == nullptr) {
       going.writes = true;
     } else {
       const auto read = [&](uint64_t first, uint64_t n, const std::byte** inputs) {
-        stages_.ReadSample(item, first, n, memory, inputs);
+        stages_.ReadSample(item, first, n, options_.staging.data() + worker * slot_bytes_, inputs);
       };
       workers_.BeginReading(going.work, worker, read);
       going.writes = workers_.Writes(*going.work.state);
     }
     going.order.Restart();
     going.part_elems = PartElems(item, sizes_, true, going.writes);
+    const uint64_t share = going.n_elems / (4 * n_slots_);  // so that no thread has much left to do at the end
+    while (going.part_elems > std::max(share, kFewestElems) && going.part_elems / 2 % CutOf(item) == 0)
+      going.part_elems /= 2;
     const std::lock_guard lock(mutex_);
     going.next_elem = 0;
     going.state = Going::State::kInParts;
-    if (going.reading >= FileReadings(item, sizes_)) totals_.bytes_to_read += item.InputBytes();
+    if (!going.keeper && going.reading >= FileReadings(item, sizes_)) totals_.bytes_to_read += item.InputBytes();
     changed_.notify_all();
   }
 
-  void RunPart(Going& going, const Task& task, uint32_t worker, std::byte* memory) {
-    const Unit unit = UnitOf(going, task);
-    const UnitPart& part = unit.parts[0];
+  void RunPart(Going& going, const Task& task, uint32_t worker) {
+    std::byte* memory = options_.staging.data();
+    const UnitPart part = PartOf(going, task, worker);
     const Clock::time_point start = Clock::now();
     uint64_t bytes_read = 0;
-    for (size_t i = 0; i < part.input_offsets.size(); ++i) bytes_read += stages_.ReadInput(part, i, memory);
+    for (size_t i = 0; i < part.input_offsets.size() && !(going.keeper && going.reading > 0); ++i)
+      bytes_read += stages_.ReadInput(part, i, memory);
     const Clock::time_point read = Clock::now();
-    Compute(going, unit, worker, memory);
+    Compute(going, part, worker, memory);
     const Clock::time_point computed = Clock::now();
     uint64_t bytes_written = 0;
     if (part.writes) bytes_written = stages_.WriteOutput(part, memory, 0);
@@ -255,18 +269,29 @@ class DirectRun {
     if (is_last) EndReading(going, worker);
   }
 
-  Unit UnitOf(const Going& going, const Task& task) const {
+  // With its memory, as places in staging.
+  UnitPart PartOf(const Going& going, const Task& task, uint32_t worker) const {
     UnitPart part;
     part.item = going.item;
     part.first_elem = task.first_elem;
     part.n_elems = task.n_elems;
     part.first_read = going.reading;
     part.writes = going.writes;
-    return PlacedUnit(plan_, std::move(part));
+    part = std::move(PlacedUnit(plan_, std::move(part)).parts[0]);
+    part.output_offset += worker * slot_bytes_;
+    for (uint64_t& offset : part.input_offsets) offset += worker * slot_bytes_;
+    if (!going.keeper) return part;
+    const PlanItem& item = plan_.items[going.item];
+    uint64_t offset = n_slots_ * slot_bytes_ + *going.keeper * sizes_.keep_bytes;
+    for (size_t i = 0; i < item.inputs.size(); ++i) {
+      const uint64_t elem_bytes = ElementBytes(item.job.inputs[i].dtype);
+      part.input_offsets[i] = offset + part.first_elem * elem_bytes;
+      offset += (going.n_elems * elem_bytes + 63) / 64 * 64;
+    }
+    return part;
   }
 
-  void Compute(Going& going, const Unit& unit, uint32_t worker, std::byte* memory) {
-    const UnitPart& part = unit.parts[0];
+  void Compute(Going& going, const UnitPart& part, uint32_t worker, std::byte* memory) {
     const PlanItem& item = plan_.items[going.item];
     const TraceRange trace("compute", {.tensor = item.name, .reading = going.is_whole ? 0 : going.reading + 1});
     std::vector<const std::byte*> inputs;
@@ -296,6 +321,7 @@ class DirectRun {
     } else {
       if (!plan_.items[going.item].stage) ++totals_.tensors_done;
       queue_.Done(going.item);
+      if (going.keeper) keeper_is_free_[*going.keeper] = true;
       going_.remove_if([&](const Going& each) { return &each == &going; });
     }
     changed_.notify_all();
@@ -329,7 +355,8 @@ class DirectRun {
   std::exception_ptr failure_;
   Progress totals_;
   const uint64_t slot_bytes_;
-  const uint32_t n_slots_;
+  const uint64_t n_slots_;
+  std::vector<bool> keeper_is_free_ = std::vector<bool>(kTensorsKept, true);
 };
 
 }  // namespace

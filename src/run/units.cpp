@@ -95,7 +95,15 @@ uint32_t ReadingsOf(const PlanItem& item) { return IsCopy(item) ? 1 : TotalReads
 
 uint32_t FileReadings(const PlanItem& item, const UnitSizes& sizes) {
   if (WayOf(item, sizes) != Way::kStreamed || IsCopy(item)) return 1;
+  if (KeepsInputs(item, sizes)) return 1;
   return sizes.workers != nullptr ? sizes.workers->LikelyReadings(item.passes) : ReadingsOf(item);
+}
+
+uint64_t AlignedInputBytes(const PlanItem& item) { return PartBytes(item, Elems(item), true, false); }
+
+bool KeepsInputs(const PlanItem& item, const UnitSizes& sizes) {
+  return sizes.workers != nullptr && !IsCopy(item) && sizes.workers->LikelyReadings(item.passes) > 1 &&
+         AlignedInputBytes(item) <= sizes.keep_bytes;
 }
 
 Way WayOf(const PlanItem& item, const UnitSizes& sizes) {
