@@ -29,8 +29,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
-// Tensors that come in parts, on their way at once: when the last parts of one are under way the next one begins.
-constexpr size_t kMostInParts = 2;
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -107,9 +105,10 @@ class DirectRun {
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
+      // Output last to be made, first to be stopped: what a stopped part leaves behind is never written.
       for (Going& going : going_) {
-        going.order.Stop();
         stages_.StopWaiting(going.item);
+        going.order.Stop();
       }
       changed_.notify_all();
     }
@@ -294,6 +293,10 @@ class DirectRun {
     if (goes_on) {
       going.state = Going::State::kToBegin;
     } else {
+      // What keeps all or nothing takes fewer readings than were foretold.
+      const PlanItem& item = plan_.items[going.item];
+      const uint64_t foretold = FileReadings(item, sizes_);
+      if (going.reading < foretold) totals_.bytes_to_read -= (foretold - going.reading) * item.InputBytes();
       if (!plan_.items[going.item].stage) ++totals_.tensors_done;
       queue_.Done(going.item);
       going_.remove_if([&](const Going& each) { return &each == &going; });
