@@ -74,6 +74,8 @@ struct RunEstimate {
   uint32_t n_trim_passes = 0;
   uint64_t trim_bytes = 0;
   uint64_t scratch_bytes = 0;  // of disk, beside the output, for tensors between stages
+  // Tensors are streamed on purpose, however much memory there is: they are read again from the page cache.
+  bool streams_from_cache = false;
 };
 RunEstimate EstimateRun(const Plan& plan, const RunOptions& options);
 

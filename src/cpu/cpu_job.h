@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from histograms, sums
+// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from counts in brackets, sums
 // from block sums. No threads, no data access.
 #pragma once
 

@@ -71,7 +71,9 @@ void CpuBackend::RunPart(const Work& part, uint32_t worker, InOrder& order) {
   PartTies ties;
   if (has_ties_left) ties = CountPartTies(part, state, worker);
   if (has_ties_left || adds_columns) {
-    if (!order.Wait(part.first_elem)) return;
+    // By an error: what this part did not do must not be taken for done.
+    if (!order.Wait(part.first_elem))
+      throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
     if (has_ties_left) CountOff(part, state, worker, &ties);
     if (adds_columns) RunRangeOfPart(part, state, worker, state.views());
     if (has_ties_left && !state.has_ties_left && !adds_columns) order.Finish();

@@ -155,18 +155,24 @@ std::string GpuText(const RunEstimate& estimate) {
                             FormatBytes(estimate.bytes_from_device));
 }
 
+// Which tensors of several passes are read more than once, and why.
+std::string StreamedText(const RunEstimate& estimate) {
+  const uint64_t n = estimate.n_streamed_tensors;
+  const std::string tensors = n == 1 ? "1 tensor is" : fmt::format("{} tensors are", n);
+  if (estimate.streams_from_cache)
+    return n == 0 ? "no tensor is read twice"
+                  : tensors + " read again for every further pass, from the system's page cache";
+  return n == 0 ? "every tensor stays in memory between its passes"
+                : tensors + " streamed: read again for every further pass";
+}
+
 std::string ResourcesText(const Plan& plan, const RunEstimate& estimate) {
   const PlanTotals totals = Totals(plan);
   std::string text = fmt::format("device   {}{}\n", estimate.device,
                                  estimate.device_why.empty() ? "" : " (" + estimate.device_why + ")");
   text += fmt::format("memory   {} allowed, {} is the least that works; ", FormatBytes(estimate.memory_budget_bytes),
                       FormatBytes(estimate.memory_needed_bytes));
-  text +=
-      estimate.n_streamed_tensors == 0
-          ? "every tensor stays in memory between its passes\n"
-          : fmt::format("{} streamed: read again for every further pass\n",
-                        estimate.n_streamed_tensors == 1 ? "1 tensor is"
-                                                         : fmt::format("{} tensors are", estimate.n_streamed_tensors));
+  text += StreamedText(estimate) + "\n";
   text += GpuText(estimate);
   text += fmt::format("disk     {} needed, {} free{}\n", FormatBytes(totals.disk_bytes),
                       FormatBytes(estimate.disk_free_bytes),

@@ -127,6 +127,7 @@ Json EstimateJson(const RunEstimate& estimate) {
           {"memory_budget_bytes", estimate.memory_budget_bytes},
           {"memory_needed_bytes", estimate.memory_needed_bytes},
           {"streamed_tensors", estimate.n_streamed_tensors},
+          {"streams_from_cache", estimate.streams_from_cache},
           {"bytes_read", estimate.bytes_read},
           {"bytes_read_again", estimate.bytes_read_again},
           {"trim_passes", estimate.n_trim_passes},

@@ -73,7 +73,7 @@ class DirectRun {
         stages_(plan, part, backends_, options, sink),
         queue_(plan, part, false, options.done),
         slot_bytes_(std::max<uint64_t>((sizes_.chunk_bytes + 63) / 64 * 64, 64)),
-        n_slots_(std::min((options.staging.size() - kTensorsKept * sizes_.keep_bytes) / slot_bytes_,
+        n_slots_(std::min((options.staging.size() - kMostInParts * sizes_.keep_bytes) / slot_bytes_,
                           options.io == Io::kSync ? uint64_t{1} : uint64_t{workers_.n_workers()})) {
     for (uint64_t i = part.first; i < part.last; ++i) Count(i);
   }
@@ -114,9 +114,10 @@ class DirectRun {
     } catch (...) {
       const std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
+      // Output last to be made, first to be stopped: what a stopped part leaves behind is never written.
       for (Going& going : going_) {
-        going.order.Stop();
         stages_.StopWaiting(going.item);
+        going.order.Stop();
       }
       changed_.notify_all();
     }
@@ -193,7 +194,7 @@ class DirectRun {
     const PlanItem& item = plan_.items[*next];
     const bool is_whole = WayOf(item, sizes_) == Way::kWhole;
     const auto in_parts = std::count_if(going_.begin(), going_.end(), [](const Going& g) { return !g.is_whole; });
-    if (!is_whole && static_cast<size_t>(in_parts) >= kTensorsKept) return nullptr;
+    if (!is_whole && static_cast<size_t>(in_parts) >= kMostInParts) return nullptr;
     queue_.Take(*next);
     Going& going = going_.emplace_back();
     going.item = *next;
@@ -319,6 +320,10 @@ class DirectRun {
     if (goes_on) {
       going.state = Going::State::kToBegin;
     } else {
+      // What keeps all or nothing takes fewer readings than were foretold.
+      const PlanItem& item = plan_.items[going.item];
+      const uint64_t foretold = FileReadings(item, sizes_);
+      if (going.reading < foretold) totals_.bytes_to_read -= (foretold - going.reading) * item.InputBytes();
       if (!plan_.items[going.item].stage) ++totals_.tensors_done;
       queue_.Done(going.item);
       if (going.keeper) keeper_is_free_[*going.keeper] = true;
@@ -356,7 +361,7 @@ class DirectRun {
   Progress totals_;
   const uint64_t slot_bytes_;
   const uint64_t n_slots_;
-  std::vector<bool> keeper_is_free_ = std::vector<bool>(kTensorsKept, true);
+  std::vector<bool> keeper_is_free_ = std::vector<bool>(kMostInParts, true);
 };
 
 }  // namespace

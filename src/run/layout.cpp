@@ -4,6 +4,7 @@
 #include "src/run/layout.h"
 
 #include "src/run/device_layout.h"
+#include "src/run/direct.h"
 #include "src/run/memory.h"
 #include "src/run/selfcheck.h"
 
@@ -39,30 +40,39 @@ std::vector<uint64_t> ScratchOf(const PlanItem& item) {
   return key;
 }
 
+// Of a backend whose caller's threads work on whole tensors side by side.
+uint64_t WholeAtOnce(Backend& backend) {
+  const PartWorkers* workers = backend.part_workers();
+  return workers != nullptr ? workers->n_workers() : 0;
+}
+
 // Scratch and states of one backend.
-uint64_t BackendBytes(const Plan& plan, const Backend& backend) {
+uint64_t BackendBytes(const Plan& plan, Backend& backend) {
   // One job stands for all with the same scratch.
   std::vector<const MergeJob*> jobs;
   std::set<std::vector<uint64_t>> seen;
-  uint64_t state = 0;
+  uint64_t state = 0, whole_state = 0;
   for (const PlanItem& item : plan.items) {
     if (item.action != PlanAction::kMerge) continue;
-    state = std::max(state, backend.StateBytes(item.job, item.passes));
+    const uint64_t bytes = backend.StateBytes(item.job, item.passes);
+    state = std::max(state, bytes);
+    if (item.job.n_elems <= PartWorkers::kWholeElems) whole_state = std::max(whole_state, bytes);
     if (seen.insert(ScratchOf(item)).second) jobs.push_back(&item.job);
   }
   // One tensor more than lanes: the next one's state is made while the last one's is still needed.
-  return backend.FixedBytes(jobs) + (backend.Info().lanes + 1) * state;
+  return backend.FixedBytes(jobs) + (backend.Info().lanes + 1) * state + WholeAtOnce(backend) * whole_state;
 }
 
 uint64_t OverheadBytes(const Plan& plan, const RunOptions& options, std::span<Backend* const> backends) {
-  uint64_t bytes = ResidentBytes(false) + kSlackBytes, lanes = 0;
+  uint64_t bytes = ResidentBytes(false) + kSlackBytes, lanes = 0, whole_at_once = 0;
   for (const PlanItem& item : plan.items) bytes += kItemBytes + item.inputs.size() * kInputBytes;
-  for (const Backend* backend : backends) {
+  for (Backend* backend : backends) {
     bytes += BackendBytes(plan, *backend);
-    lanes += backend->Info().lanes;
+    lanes += WholeAtOnce(*backend) > 0 ? kMostInParts : backend->Info().lanes;
+    whole_at_once += WholeAtOnce(*backend);
   }
   const std::vector<uint64_t> checked = SelfcheckItems(plan, {0, plan.items.size()}, options.selfcheck_percent);
-  return checked.empty() ? bytes : bytes + SelfcheckBytes(plan, checked, lanes);
+  return checked.empty() ? bytes : bytes + SelfcheckBytes(plan, checked, lanes, whole_at_once);
 }
 
 // What backends that work in staging memory like, beside devices or alone.
@@ -76,7 +86,7 @@ UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t 
   return sizes;
 }
 
-// What tensors that are read more than once may keep of what is left of the memory: kTensorsKept of them at a time. To
+// What tensors that are read more than once may keep of what is left of the memory: kMostInParts of them at a time. To
 // touch more memory for the first time than a small share of what is read costs more than reading again.
 uint64_t KeepBytes(const Plan& plan, const PartWorkers& workers, uint64_t available) {
   uint64_t largest = 0, all = 0;
@@ -85,7 +95,7 @@ uint64_t KeepBytes(const Plan& plan, const PartWorkers& workers, uint64_t availa
     if (item.action == PlanAction::kMerge && workers.LikelyReadings(item.passes) > 1)
       largest = std::max(largest, AlignedInputBytes(item));
   }
-  const uint64_t bytes = std::min({largest, std::max(kKeepBytes, all / kKeepShare), available / kTensorsKept});
+  const uint64_t bytes = std::min({largest, std::max(kKeepBytes, all / kKeepShare), available / kMostInParts});
   return bytes / 64 * 64;
 }
 
@@ -98,7 +108,7 @@ void LayOutParts(const Plan& plan, const RunOptions& options, const PartWorkers&
   UnitSizes sizes;
   sizes.workers = &workers;
   sizes.keep_bytes = KeepBytes(plan, workers, available - layout->staging_bytes);
-  layout->staging_bytes += kTensorsKept * sizes.keep_bytes;
+  layout->staging_bytes += kMostInParts * sizes.keep_bytes;
   sizes.max_chunk_elems = options.max_chunk_elems;
   sizes.resident_bytes = sizes.chunk_bytes = part_bytes;
   layout->units.push_back(sizes);

@@ -69,11 +69,8 @@ uint64_t ResidentBytes(bool anonymous_only) {
   return ProcValue("/proc/self/status", anonymous_only ? "RssAnon:" : "VmRSS:");
 }
 
-uint64_t PeakResidentBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
-}
+// Not ru_maxrss of getrusage, which a process inherits from the one that started it.
+uint64_t PeakResidentBytes() { return ProcValue("/proc/self/status", "VmHWM:"); }
 
 uint64_t DefaultMemoryBytes(const Plan& plan) {
   const uint64_t available = ProcValue("/proc/meminfo", "MemAvailable:");

@@ -216,6 +216,7 @@ RunEstimate EstimateRunOn(const Plan& plan, const RunOptions& options, ChosenDev
   estimate.device_why = devices.why;
   estimate.memory_budget_bytes = layout.budget_bytes;
   estimate.memory_needed_bytes = layout.smallest_budget_bytes;
+  estimate.streams_from_cache = backends.size() == 1 && backends[0]->part_workers() != nullptr;
   if (backends[0]->Info().keeps())
     estimate.device_memory_needed_bytes = backends[0]->VramFor(SmallestDeviceBytes(plan, *backends[0]));
   if (!layout.units.empty()) estimate.device_memory_bytes = layout.units[0].device_memory.total_bytes();

@@ -67,15 +67,16 @@ std::vector<uint64_t> SelfcheckItems(const Plan& plan, PlanPart part, double per
   return items;
 }
 
-uint64_t SelfcheckBytes(const Plan& plan, const std::vector<uint64_t>& items, uint64_t n_lanes) {
+uint64_t SelfcheckBytes(const Plan& plan, const std::vector<uint64_t>& items, uint64_t n_lanes, uint64_t n_whole) {
   const std::unique_ptr<Backend> reference = MakeReferenceBackend();
-  uint64_t work = 0, output = 0;
+  uint64_t work = 0, output = 0, whole_output = 0;
   for (const uint64_t i : items) {
     const PlanItem& item = plan.items[i];
     work = std::max(work, InputBytes(item) + reference->StateBytes(item.job, item.passes));
     output = std::max(output, item.size_bytes + 64);
+    if (item.job.n_elems <= PartWorkers::kWholeElems) whole_output = std::max(whole_output, item.size_bytes + 64);
   }
-  return work + n_lanes * output;
+  return work + n_lanes * output + n_whole * whole_output;
 }
 
 Selfcheck::Selfcheck(const Plan& plan, PlanPart part, double percent, const InputFiles& files)
@@ -86,6 +87,7 @@ Selfcheck::Selfcheck(const Plan& plan, PlanPart part, double percent, const Inpu
 void Selfcheck::Compare(uint64_t index, uint64_t first_elem, std::span<const std::byte> output,
                         const std::string& device) {
   if (!chosen_[index]) return;
+  const std::lock_guard lock(mutex_);
   const PlanItem& item = plan_.items[index];
   if (first_elem == 0) expected_[index] = Compute(item);
   const uint64_t elem_bytes = ElementBytes(item.job.out_dtype), begin = first_elem * elem_bytes;

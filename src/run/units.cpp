@@ -55,6 +55,7 @@ bool GoesWhole(const PlanItem& item, const UnitSizes& sizes) {
   if (!sizes.can_stream && !IsCopy(item)) return true;
   if (sizes.max_chunk_elems > 0 && Elems(item) > MostElems(item, sizes)) return false;
   if (Elems(item) > kMaxResidentElems) return false;
+  if (sizes.workers != nullptr && !IsCopy(item) && Elems(item) > PartWorkers::kWholeElems) return false;
   // One reading needs nothing in memory but the chunk at hand.
   if (GroupBytes(item) > (ReadingsOf(item) == 1 ? sizes.chunk_bytes : sizes.resident_bytes)) return false;
   return !on_device || WholeDeviceBytes(item, *sizes.device) <= sizes.device_memory.unit_bytes;

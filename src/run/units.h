@@ -13,9 +13,6 @@
 
 namespace gpumerge {
 
-// Tensors that come in parts on their way at once, where the threads that read parts work on them.
-inline constexpr uint64_t kTensorsKept = 2;
-
 // How an item goes through the pipeline.
 enum class Way : uint8_t {
   kWhole,     // in one unit, perhaps with others

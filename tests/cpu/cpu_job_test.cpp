@@ -1,10 +1,13 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// How a pass ends: thresholds from histograms, sums from block sums, findings of ranges put together.
+// How a pass ends: thresholds from counts in brackets, sums from block sums, findings of ranges put together.
 #include "src/cpu/cpu_job.h"
 
 #include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
 
 namespace gpumerge {
 namespace {
@@ -16,61 +19,82 @@ MergeJob JobOf(uint32_t n_inputs, uint64_t n_elems) {
   return job;
 }
 
-// A state with one selection over two models that keep `wanted`.
-CpuJobState SelectState(uint64_t wanted_0, uint64_t wanted_1) {
-  CpuJobState state(JobOf(3, 1000), {{PassKind::kSelect, 2}, {PassKind::kMap}});
-  state.views()[0].wanted[0] = wanted_0;
-  state.views()[0].wanted[1] = wanted_1;
+// A state with one selection over two models that keep `wanted`, which count in these brackets.
+std::unique_ptr<CpuJobState> SelectState(uint64_t wanted_0, uint64_t wanted_1, const std::vector<Bracket>& brackets) {
+  auto state = std::make_unique<CpuJobState>(JobOf(3, 1000), PassList{{PassKind::kSelect, 2}, {PassKind::kMap}});
+  state->views()[0].wanted[0] = wanted_0;
+  state->views()[0].wanted[1] = wanted_1;
+  state->BeginCount(0, brackets);
   return state;
 }
 
-struct Bin {
-  uint32_t model, bin;
-  uint64_t count;
-};
-
-std::vector<uint64_t> Histogram(uint32_t n_bins, const std::vector<Bin>& bins) {
-  std::vector<uint64_t> histogram(2 * n_bins);
-  for (const Bin& b : bins) histogram[b.model * n_bins + b.bin] = b.count;
-  return histogram;
-}
+constexpr uint32_t kDifferent = KeyBin<uint64_t>::kDifferent;
 
 TEST(CpuJobState, ThresholdLiesWhereTheCountIsReached) {
-  CpuJobState state = SelectState(5, 9);
-  state.EndHighCount(0,
-                     Histogram(kHighBins, {{0, 0x7e80, 3}, {0, 0x7e00, 4}, {0, 0, 993}, {1, 0xff, 9}, {1, 0xfe, 991}}));
-  EXPECT_EQ(state.views()[0].high_bins[0], 0x7e00u);
-  EXPECT_EQ(state.select(0).wanted_in_bin[0], 2u);
-  EXPECT_EQ(state.views()[0].high_bins[1], 0xffu);  // exactly full: the bin below is not touched
-  EXPECT_EQ(state.select(0).wanted_in_bin[1], 9u);
-
-  state.EndLowCount(0, Histogram(kLowBins, {{0, 100, 1}, {0, 50, 3}, {1, 32767, 4}, {1, 0, 5}}));
-  EXPECT_EQ(state.select(0).selections[0].threshold_bits, 0x7e00u << 15 | 50u);
-  EXPECT_EQ(state.select(0).ties_left[0], 1u);  // of the three ties one is kept
-  EXPECT_EQ(state.select(0).selections[1].threshold_bits, 0xffu << 15);
+  const auto of_job = SelectState(5, 9, {{100, 131, 3}, {7, 8, 0}});
+  CpuJobState& state = *of_job;
+  // 100..107, 108..115, 116..123, 124..131; of the first model's the last but one has one key only.
+  const std::vector<KeyBin<uint64_t>> of_first = {{900, kDifferent}, {90, kDifferent}, {6, 117 + 1}, {2, kDifferent}};
+  const std::vector<KeyBin<uint64_t>> of_second = {{5, 7 + 1}, {4, 8 + 1}};
+  EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{2, 0}, std::vector{of_first, of_second}, 16));
+  EXPECT_EQ(state.select(0).selections[0].threshold_bits, 117u);
+  EXPECT_EQ(state.select(0).ties_left[0], 1u);  // of the six ties one is kept
+  EXPECT_EQ(state.select(0).selections[1].threshold_bits, 7u);
   EXPECT_EQ(state.select(0).ties_left[1], 0u);  // all five are kept: none has to be found
   EXPECT_EQ(state.select(0).selections[1].tie_end, ~uint64_t{0});
+  EXPECT_TRUE(state.select(0).HasTiesLeft());
 }
 
-TEST(CpuJobState, KeepingNothingAndEverything) {
-  CpuJobState state = SelectState(0, 1000);
-  state.EndHighCount(0, Histogram(kHighBins, {{0, 0xffff, 1000}, {1, 0, 1000}}));
-  EXPECT_EQ(state.views()[0].high_bins[1], 0u);
-  state.EndLowCount(0, Histogram(kLowBins, {{0, 1, 1000}, {1, 0, 400}, {1, 7, 600}}));
+TEST(CpuJobState, OnlyWhatIsNotKnownIsCountedAgain) {
+  const auto of_job = SelectState(3, 3, {{100, 103, 1}, {100, 103, 1}});
+  CpuJobState& state = *of_job;
+  const std::vector<KeyBin<uint64_t>> known = {{0, 0}, {4, 102 + 1}}, several = {{0, 0}, {4, kDifferent}};
+  EXPECT_FALSE(state.EndCount(0, std::vector<uint64_t>{0, 0}, std::vector{known, several}, 16));
+  EXPECT_EQ(state.select(0).brackets[0].n_bins(), 0u);
+  EXPECT_EQ(state.select(0).brackets[1], (Bracket{102, 103, 0}));
+  EXPECT_EQ(state.select(0).ties_left[0], 3u);
+  const std::vector<KeyBin<uint64_t>> bins = {{3, 102 + 1}, {1, 103 + 1}};
+  EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{0, 0}, std::vector{{}, bins}, 16));
+  EXPECT_EQ(state.select(0).selections[0].threshold_bits, 102u);  // as it was
+  EXPECT_EQ(state.select(0).ties_left[0], 3u);
+  EXPECT_EQ(state.select(0).selections[1].threshold_bits, 102u);
+  EXPECT_EQ(state.select(0).ties_left[1], 2u);
+}
+
+TEST(CpuJobState, ABracketThatMissedIsFollowedByWhatIsBesideIt) {
+  const auto of_job = SelectState(5, 5, {{100, 100, 0}, {100, 100, 0}});
+  CpuJobState& state = *of_job;
+  const std::vector<KeyBin<uint64_t>> none = {{0, 0}};
+  EXPECT_FALSE(state.EndCount(0, std::vector<uint64_t>{5, 4}, std::vector{none, none}, 1u << 16));
+  EXPECT_EQ(state.select(0).brackets[0].first_key, 101u);
+  EXPECT_EQ(state.select(0).brackets[0].last_key, 0x7fffffffu);
+  EXPECT_EQ(state.select(0).brackets[1], (Bracket{0, 99, 0}));
+}
+
+TEST(CpuJobState, KeepingNothingAndEverythingTakesNoCount) {
+  const auto of_job = SelectState(0, 1000, {{1, 2, 0}, {1, 2, 0}});
+  CpuJobState& state = *of_job;
+  EXPECT_EQ(state.select(0).brackets[0].n_bins(), 0u);
+  EXPECT_EQ(state.select(0).brackets[1].n_bins(), 0u);
   EXPECT_EQ(state.select(0).selections[0].threshold_bits, 0xffffffffu);
   EXPECT_EQ(state.select(0).selections[0].tie_end, 0u);
-  EXPECT_EQ(state.select(0).ties_left[0], 0u);
   EXPECT_EQ(state.select(0).selections[1].threshold_bits, 0u);
-  EXPECT_EQ(state.select(0).ties_left[1], 0u);
+  EXPECT_EQ(state.select(0).selections[1].tie_end, ~uint64_t{0});
+  EXPECT_FALSE(state.select(0).HasTiesLeft());
+  EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{0, 0}, std::vector<std::vector<KeyBin<uint64_t>>>(2), 16));
+  EXPECT_EQ(state.select(0).selections[0].threshold_bits, 0xffffffffu);  // still
 }
 
-TEST(CpuJobState, TheLargestKeyIsABinLikeAnother) {
-  CpuJobState state = SelectState(1, 1);
-  state.EndHighCount(0, Histogram(kHighBins, {{0, 0xffff, 2}, {1, 0xffff, 1}}));
-  state.EndLowCount(0, Histogram(kLowBins, {{0, 0x7fff, 2}, {1, 0, 1}}));
+TEST(CpuJobState, TheLargestKeyIsOneLikeAnother) {
+  const auto of_job = SelectState(1, 1, {{0x7fffffff, 0x7fffffff, 0}, {0, 0x7fffffff, 15}});
+  CpuJobState& state = *of_job;
+  std::vector<KeyBin<uint64_t>> all(1u << 16);
+  all.back() = {1, 0x7fff8000u + 1};
+  EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{0, 0}, std::vector{{{2, 0x80000000u}}, all}, 16));
   EXPECT_EQ(state.select(0).selections[0].threshold_bits, 0x7fffffffu);
   EXPECT_EQ(state.select(0).ties_left[0], 1u);
   EXPECT_EQ(state.select(0).selections[1].threshold_bits, 0x7fff8000u);
+  EXPECT_EQ(state.select(0).ties_left[1], 0u);
 }
 
 // The reduced value of blocks, each with one value that counts and one that is its negative.

@@ -125,6 +125,20 @@ TEST_F(ExplainTest, ADiskThatIsTooSmall) {
   EXPECT_THAT(ExplainPlan(MakePlan(kTies), estimate), HasSubstr("needed, 100 B free: not enough\n"));
 }
 
+// What the CPU reads again it does not read again for want of memory.
+TEST_F(ExplainTest, WhatComesFromThePageCache) {
+  RunEstimate estimate = Estimate();
+  estimate.streams_from_cache = true;
+  const Plan plan = MakePlan(kTies);
+  EXPECT_THAT(ExplainPlan(plan, estimate),
+              HasSubstr("works; 1 tensor is read again for every further pass, from the system's page cache\ndisk "));
+  EXPECT_EQ(nlohmann::json::parse(PlanToJson(plan, estimate))["run"]["streams_from_cache"], true);
+  estimate.n_streamed_tensors = 7;
+  EXPECT_THAT(ExplainPlan(plan, estimate), HasSubstr("; 7 tensors are read again for every further pass, from the"));
+  estimate.n_streamed_tensors = 0;
+  EXPECT_THAT(ExplainPlan(plan, estimate), HasSubstr("works; no tensor is read twice\ndisk "));
+}
+
 TEST_F(ExplainTest, WhatAGpuDoes) {
   RunEstimate estimate = Estimate();
   estimate.device_memory_needed_bytes = 2'000'000;
