@@ -59,13 +59,13 @@ struct TaskVectors<Sparsify::kRankDrop, kModels> {
   GM_HD F Kept(const At<F>& at, uint32_t m) const {
     // The same as word < ceil(q * 2^32), as words are whole numbers.
     const bool kept = static_cast<double>(at.draw[m]) < KeepProbability(at, m) * 0x1p32;
-    return kept ? at.x[m + 1] - at.x[0] : 0.0f;
+    return Where(kept, at.x[m + 1] - at.x[0], 0.0f);
   }
   template <class F>
   GM_HD F Grown(const At<F>& at, uint32_t m) const {
     const float delta = Kept(at, m);
-    if (!divides) return delta * factor[m];
-    return delta == 0 ? delta : delta / static_cast<float>(KeepProbability(at, m));
+    const float divided = delta / static_cast<float>(KeepProbability(at, m));
+    return Where(divides, Where(delta == 0, delta, divided), delta * factor[m]);
   }
 };
 

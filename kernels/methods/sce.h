@@ -72,9 +72,9 @@ struct DeltaSquares : KnownCounts<kModels, kModels + 1, kModels> {
   GM_HD void Bind(const Selection* kept) { selected.Bind(kept); }
   GM_HD void MoveTo(uint64_t first_elem) { selected.MoveTo(first_elem); }
   GM_HD void operator()(const At<float>& at, double* values) const {
-    const bool has = selected.Has(at);
+    const uint32_t mask = 0u - static_cast<uint32_t>(selected.Has(at));  // a condition would become a branch
     ForModels<kModels>(selected.variance.n_models(), [&](uint32_t m) GM_INLINED {
-      const double delta = Where(has, at.x[m + 1] - at.x[0], 0.0f);
+      const double delta = FromBits(Bits(at.x[m + 1] - at.x[0]) & mask);
       values[m] = delta * delta;
     });
   }
