@@ -31,8 +31,7 @@ struct DeltaVariance {
   GM_HD UInt<F> operator()(const At<F>& at, uint32_t) const {
     const double n = n_models();
     double sum = 0, squares = 0;
-    ForModels<kModels>(n_models(),
-                       [&](uint32_t m) GM_INLINED { sum += static_cast<double>(at.x[m + 1] - at.x[0]); });
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED { sum += static_cast<double>(at.x[m + 1] - at.x[0]); });
     const double mean = sum / n;
     ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
       const double distance = static_cast<double>(at.x[m + 1] - at.x[0]) - mean;

@@ -6,9 +6,8 @@
 #pragma once
 
 // First: templates of kernels/ find its words only when they come before them.
-#include "src/cpu/pack.h"
-
 #include "kernels/recipe.h"
+#include "src/cpu/pack.h"
 #include "src/cpu/rank_keys.h"
 #include "src/cpu/tile.h"
 

@@ -10,9 +10,9 @@
 
 namespace gpumerge::GM_TARGET {
 
-// As RanksOfKeys, for keys most of which are short: magnitudes of floats with few bits, as differences of 16-bit weights
-// are. Equal short keys share a bucket, in which they only need counting; between two such buckets lies one of the long
-// keys there, which alone are sorted. False, and keys as they were, where that would take long.
+// As RanksOfKeys, for keys most of which are short: magnitudes of floats with few bits, as differences of 16-bit
+// weights are. Equal short keys share a bucket, in which they only need counting; between two such buckets lies one of
+// the long keys there, which alone are sorted. False, and keys as they were, where that would take long.
 inline bool RanksOfShortKeys(uint32_t* keys, uint32_t n, uint64_t* words) {
   constexpr uint32_t kLowBits = 17, kLowMask = (1u << kLowBits) - 1;
   constexpr uint32_t kBuckets = 1024;  // of 8 binades below the largest key: 64 of short keys each, and of long ones
@@ -93,8 +93,8 @@ inline void RanksOfAnyKeys(uint32_t* keys, uint32_t n, uint64_t* words) {
   for (uint32_t rank = 0; rank < n; ++rank) keys[static_cast<uint32_t>(from[rank])] = rank;
 }
 
-// Replaces each of n keys of 31 bits by its rank: 0 for the smallest, equal keys by index. words: 2 * n of them, for its
-// own use.
+// Replaces each of n keys of 31 bits by its rank: 0 for the smallest, equal keys by index. words: 2 * n of them, for
+// its own use.
 inline void RanksOfKeys(uint32_t* keys, uint32_t n, uint64_t* words) {
   if (!RanksOfShortKeys(keys, n, words)) RanksOfAnyKeys(keys, n, words);
 }
