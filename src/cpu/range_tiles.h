@@ -5,9 +5,10 @@
 // or columns, their ranks. Compiled for each instruction set and method header, like range_executor.h.
 #pragma once
 
-// First: templates of kernels/ find its words only when they come before them.
+// clang-format off
+#include "src/cpu/pack.h"  // first: templates of kernels/ find its words only when they come before them
+// clang-format on
 #include "kernels/recipe.h"
-#include "src/cpu/pack.h"
 #include "src/cpu/rank_keys.h"
 #include "src/cpu/tile.h"
 
