@@ -20,10 +20,10 @@ inline constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
 GM_HD double PowerOfTwo(int32_t k) { return std::bit_cast<double>(static_cast<uint64_t>(k + 1023) << 52); }
 
 // Infinity above 709.79, 0 below -745.14, NaN for NaN.
-GM_HD double Exp(double x) {
-  if (x > 709.79) return std::bit_cast<double>(uint64_t{0x7ff} << 52);
-  if (x < -745.14) return 0;
-  if (!(x == x)) return x;
+GM_HD double Exp(double argument) {
+  // No branches, so that loops over it can be vectorised: what is beyond the range is set right at the end.
+  const bool in_range = argument <= 709.79 && argument >= -745.14;
+  const double x = in_range ? argument : 0.0;
   // x = k ln 2 + r, |r| <= ln 2 / 2. Adding 1.5 * 2^52 rounds to an integer.
   constexpr double kRound = 0x1.8p52;
   const double k = (x * 0x1.71547652b82fep0 + kRound) - kRound;
@@ -43,20 +43,21 @@ GM_HD double Exp(double x) {
   const double exp_r = 1.0 + (r + (r * r) * series);
   // Two factors, because 2^k itself may be too large or too small.
   const int32_t exponent = static_cast<int32_t>(k), half = exponent / 2;
-  return (exp_r * PowerOfTwo(half)) * PowerOfTwo(exponent - half);
+  const double result = (exp_r * PowerOfTwo(half)) * PowerOfTwo(exponent - half);
+  const double beyond = argument > 0 ? std::bit_cast<double>(uint64_t{0x7ff} << 52) : argument < 0 ? 0.0 : argument;
+  return in_range ? result : beyond;
 }
 
 // Of a finite x > 0.
 GM_HD double Log(double x) {
-  int32_t exponent = 0;
-  if (x < 0x1p-1022) {  // a denormal
-    x = x * 0x1p54;
-    exponent = -54;
-  }
+  const bool is_denormal = x < 0x1p-1022;
+  x = x * (is_denormal ? 0x1p54 : 1.0);
   // x = 2^exponent m, m in [sqrt(1/2), sqrt(2)).
   constexpr uint64_t kRootHalf = 0x3fe6a09e667f3bcdULL;
   const uint64_t above = std::bit_cast<uint64_t>(x) - kRootHalf;
-  exponent += static_cast<int32_t>(static_cast<int64_t>(above) >> 52);
+  // With the bias the shifted number is never negative.
+  const uint64_t biased = (above + (uint64_t{1023} << 52)) >> 52;
+  const int32_t exponent = static_cast<int32_t>(biased) - (is_denormal ? 1023 + 54 : 1023);
   const double m = std::bit_cast<double>((above & 0xfffffffffffffULL) + kRootHalf);
   const double f = m - 1.0;
   // 1 / (2 + f) by Newton's steps from a line that is right within 2 %.

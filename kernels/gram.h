@@ -14,37 +14,44 @@ inline uint32_t GramIndex(uint32_t a, uint32_t b) { return a >= b ? a * (a + 1) 
 inline uint32_t GramValues(uint32_t n_models) { return n_models * (n_models + 1) / 2; }
 
 // Of the whole tensor, or of every row or column. n_models: at most kMaxGramModels.
-template <GroupAxis kAxis = GroupAxis::kNone>
-struct GramSums : PlainFunctor {
+template <int kModels, bool kFromBase, GroupAxis kAxis = GroupAxis::kNone>
+struct GramSums : PlainFunctor, KnownCounts<kModels, kModels + (kFromBase ? 1 : 0), kModels*(kModels + 1) / 2> {
   static constexpr GroupAxis kGroups = kAxis;
-  uint32_t n_models;
-  bool from_base;
+  ModelCount<kModels> n_models;
 
   GM_HD void operator()(const At<float>& at, double* values) const {
-    double x[kMaxGramModels];
+    double x[kModels > 0 ? kCapacity<kModels> : kMaxGramModels];
+    ForModels<kModels>(n_models(), [&](uint32_t a) GM_INLINED {
+      if constexpr (kFromBase)
+        x[a] = at.x[a + 1] - at.x[0];
+      else
+        x[a] = at.x[a];
+    });
     uint32_t v = 0;
-    for (uint32_t a = 0; a < n_models; ++a) {
-      x[a] = from_base ? at.x[a + 1] - at.x[0] : at.x[a];
-      for (uint32_t b = 0; b <= a; ++b) values[v++] = x[a] * x[b];
-    }
+    ForModels<kModels>(n_models(), [&](uint32_t a) GM_INLINED {
+      ForModels<kModels>(n_models(), [&](uint32_t b) GM_INLINED {
+        if (b <= a) values[v++] = x[a] * x[b];
+      });
+    });
   }
 };
 
 // sum_m factor_m x_m over the models, or base + sum_m factor_m (x_m - base).
+template <int kModels>
 struct CombinationElement : PlainFunctor {
-  uint32_t n_models;
+  ModelCount<kModels> n_models;
   uint32_t first_model;  // among the inputs
   bool from_base;
-  float factor[kMaxModels];
+  float factor[kCapacity<kModels>];
 
   template <class F>
   GM_HD F operator()(const At<F>& at) const {
     F sum(0.0f);
-    for (uint32_t m = 0; m < n_models; ++m) {
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
       const F x = at.x[first_model + m];
       const F term = (from_base ? x - at.x[0] : x) * F(factor[m]);
       sum = m == 0 ? term : sum + term;
-    }
+    });
     return from_base ? at.x[0] + sum : sum;
   }
 };

@@ -103,6 +103,14 @@ struct KnownCounts {
 template <int kInputCount, int kValueCount>
 struct KnownCounts<0, kInputCount, kValueCount> {};
 
+// The same where the number of inputs is not known: a base may be there or not.
+template <int kModels, int kValueCount>
+struct KnownSums {
+  static constexpr uint32_t kValues = static_cast<uint32_t>(kValueCount);
+};
+template <int kValueCount>
+struct KnownSums<0, kValueCount> {};
+
 // Calls f with std::integral_constant<int, kModels>: the exact number for few models, else 0.
 template <class Function>
 inline void DispatchModels(uint32_t n_models, const Function& f) {

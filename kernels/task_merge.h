@@ -82,7 +82,7 @@ void TaskMerge(X& x, Rescale rescale) {
       return ElectionPasses<kSparsify>(x, vectors, selections, is_model_wide);
     }
   }
-  if constexpr (kSparsify == Sparsify::kNone || kSparsify == Sparsify::kTrim || kSparsify == Sparsify::kDrop) {
+  if constexpr (kSparsify != Sparsify::kBand) {
     DispatchModels(x.job().n_models(),
                    [&](auto models) { TaskMergePasses<kSparsify, kConsensus, models()>(x, rescale); });
   } else {

@@ -106,9 +106,10 @@ class InOrder;
 // often (its readings); all parts of a reading come before the next, begun in order.
 class PartWorkers {
  public:
-  // Reads elements [first, first + n) of every input of the tensor, and says where each of them is.
-  using Reader = std::function<void(uint64_t first, uint64_t n, const std::byte** inputs)>;
-  // The most elements that a Reader is asked for.
+  // Reads kSampleElems elements of every input of the tensor, from each of some places one after the other: calls
+  // visit(first element, where each input is).
+  using Visit = std::function<void(uint64_t first, const std::byte* const* inputs)>;
+  using Reader = std::function<void(std::span<const uint64_t> places, const Visit& visit)>;
   static constexpr uint64_t kSampleElems = 256;
 
   virtual ~PartWorkers() = default;

@@ -59,13 +59,14 @@ struct TaskVectors<Sparsify::kRankDrop, kModels> {
   GM_HD F Kept(const At<F>& at, uint32_t m) const {
     // The same as word < ceil(q * 2^32), as words are whole numbers.
     const bool kept = static_cast<double>(at.draw[m]) < KeepProbability(at, m) * 0x1p32;
-    return kept ? at.x[m + 1] - at.x[0] : 0.0f;
+    return FromBits(Bits(at.x[m + 1] - at.x[0]) & (0u - static_cast<uint32_t>(kept)));  // a condition makes branches
   }
   template <class F>
   GM_HD F Grown(const At<F>& at, uint32_t m) const {
     const float delta = Kept(at, m);
-    if (!divides) return delta * factor[m];
-    return delta == 0 ? delta : delta / static_cast<float>(KeepProbability(at, m));
+    // Either of the factor and the divisor is 1, and q may be 0 where nothing is kept.
+    const uint32_t by_q = static_cast<uint32_t>(divides) & static_cast<uint32_t>(delta != 0);
+    return delta * factor[m] / Where(by_q != 0, static_cast<float>(KeepProbability(at, m)), 1.0f);
   }
 };
 

@@ -81,23 +81,27 @@ struct Karcher {
 
   template <class X>
   static void Recipe(X& x) {
+    DispatchModels(x.job().n_models(), [&](auto models) { Passes<models()>(x); });
+  }
+
+ private:
+  template <int kModels, class X>
+  static void Passes(X& x) {
     const MergeJob& job = x.job();
-    CombinationElement element;
-    element.n_models = job.n_models();
+    CombinationElement<kModels> element;
+    element.n_models = {job.n_models()};
     element.first_model = 0;
     element.from_base = false;
     for (float& factor : element.factor) factor = 1;
     if (job.n_models() > 1) {
-      GramSums<> sums;
-      sums.n_models = job.n_models();
-      sums.from_base = false;
+      GramSums<kModels, false> sums;
+      sums.n_models = {job.n_models()};
       const double* gram = x.Reduce(sums, GramValues(job.n_models()), ReduceOp::kSum);
       if (!SetFactors(job, gram, element.factor)) x.Fail(kOpposite);
     }
     x.Map(element);
   }
 
- private:
   // False: a model is opposite to the mean.
   static bool SetFactors(const MergeJob& job, const double* gram, float* factor) {
     const double tol = job.Shared("tol");

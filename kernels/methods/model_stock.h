@@ -56,15 +56,18 @@ struct StockFinish {
 };
 
 // The share is of the whole tensor or of the element's row.
-template <GroupAxis kAxis>
-struct StockElement : PlainFunctor {
+template <int kModels, GroupAxis kAxis>
+struct StockElement : PlainFunctor, KnownCounts<kModels, kModels + 1> {
   static constexpr GroupAxis kGroups = kAxis;
-  uint32_t n_models;
+  ModelCount<kModels> n_models;
   float share;
   template <class F>
   GM_HD F operator()(const At<F>& at) const {
-    F sum = at.x[1] - at.x[0];
-    for (uint32_t m = 1; m < n_models; ++m) sum = sum + (at.x[m + 1] - at.x[0]);
+    F sum(0.0f);
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      const F delta = at.x[m + 1] - at.x[0];
+      sum = m == 0 ? delta : sum + delta;
+    });
     if constexpr (kAxis == GroupAxis::kNone)
       return at.x[0] + sum * F(share);
     else
@@ -119,27 +122,26 @@ struct ModelStock {
   }
   template <class X>
   static void Recipe(X& x) {
+    DispatchModels(x.job().n_models(), [&](auto models) { Passes<models()>(x); });
+  }
+
+ private:
+  template <int kModels, class X>
+  static void Passes(X& x) {
     const MergeJob& job = x.job();
     const StockShare rule{job.n_models(), job.Shared("norm_floor"), job.Shared("singular") != 0,
                           job.Shared("clamp_t") != 0};
     if (job.Shared("filter_wise") != 0) {
-      x.ReduceGroups(Sums<GroupAxis::kRows>(job), GramValues(job.n_models()), ReduceOp::kSum, StockFinish{rule});
-      x.Map(StockElement<GroupAxis::kRows>{{}, job.n_models(), 0});
+      const GramSums<kModels, true, GroupAxis::kRows> sums{{}, {}, {job.n_models()}};
+      x.ReduceGroups(sums, GramValues(job.n_models()), ReduceOp::kSum, StockFinish{rule});
+      x.Map(StockElement<kModels, GroupAxis::kRows>{{}, {}, {job.n_models()}, 0});
     } else {
-      const double* gram = x.Reduce(Sums<GroupAxis::kNone>(job), GramValues(job.n_models()), ReduceOp::kSum);
+      const GramSums<kModels, true> sums{{}, {}, {job.n_models()}};
+      const double* gram = x.Reduce(sums, GramValues(job.n_models()), ReduceOp::kSum);
       double share;
       if (const DataProblem* problem = rule.Share(gram, &share)) x.Fail(*problem);
-      x.Map(StockElement<GroupAxis::kNone>{{}, job.n_models(), static_cast<float>(share)});
+      x.Map(StockElement<kModels, GroupAxis::kNone>{{}, {}, {job.n_models()}, static_cast<float>(share)});
     }
-  }
-
- private:
-  template <GroupAxis kAxis>
-  static GramSums<kAxis> Sums(const MergeJob& job) {
-    GramSums<kAxis> sums;
-    sums.n_models = job.n_models();
-    sums.from_base = true;
-    return sums;
   }
 };
 

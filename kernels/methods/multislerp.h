@@ -17,29 +17,35 @@
 namespace gpumerge::GM_TARGET {
 
 // values (n_models): squares.
-struct SquareSums : PlainFunctor {
-  uint32_t n_models;
+template <int kModels>
+struct SquareSums : PlainFunctor, KnownSums<kModels, kModels> {
+  ModelCount<kModels> n_models;
   bool from_base;
   GM_HD void operator()(const At<float>& at, double* values) const {
-    for (uint32_t m = 0; m < n_models; ++m) {
-      const double x = from_base ? at.x[m + 1] - at.x[0] : at.x[m];
+    const float origin = from_base ? at.x[0] : 0.0f;  // x - 0 is x, whatever its sign
+    const uint32_t first_model = from_base ? 1 : 0;
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      const double x = at.x[first_model + m] - origin;
       values[m] = x * x;
-    }
+    });
   }
 };
 
 // One value: the square of sum_m factor_m x_m. Summed like this and not from inner products, whose rounding would hide
 // a sum that is nearly zero.
-struct CombinationSquare : PlainFunctor {
-  uint32_t n_models;
+template <int kModels>
+struct CombinationSquare : PlainFunctor, KnownSums<kModels, 1> {
+  ModelCount<kModels> n_models;
   bool from_base;
-  double factor[kMaxModels];
+  double factor[kCapacity<kModels>];
   GM_HD void operator()(const At<float>& at, double* values) const {
+    const float origin = from_base ? at.x[0] : 0.0f;
+    const uint32_t first_model = from_base ? 1 : 0;
     double sum = 0;
-    for (uint32_t m = 0; m < n_models; ++m) {
-      const double x = from_base ? at.x[m + 1] - at.x[0] : at.x[m];
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      const double x = at.x[first_model + m] - origin;
       sum = sum + factor[m] * x;
-    }
+    });
     values[0] = sum * sum;
   }
 };
@@ -89,10 +95,16 @@ struct Multislerp {
 
   template <class X>
   static void Recipe(X& x) {
+    DispatchModels(x.job().n_models(), [&](auto models) { Passes<models()>(x); });
+  }
+
+ private:
+  template <int kModels, class X>
+  static void Passes(X& x) {
     const MergeJob& job = x.job();
     const uint32_t n = job.n_models();
-    CombinationElement element;
-    element.n_models = n;
+    CombinationElement<kModels> element;
+    element.n_models = {n};
     element.first_model = job.has_base ? 1 : 0;
     element.from_base = job.has_base && n > 1;
     for (float& factor : element.factor) factor = 1;
@@ -100,20 +112,19 @@ struct Multislerp {
     x.Map(element);
   }
 
- private:
-  template <class X>
-  static void SetFactors(X& x, CombinationElement* element) {
-    const uint32_t n = element->n_models;
+  template <int kModels, class X>
+  static void SetFactors(X& x, CombinationElement<kModels>* element) {
+    const uint32_t n = element->n_models();
     double weight[kMaxModels];
     ReadShares(x.job(), weight);
-    SquareSums squares;
-    squares.n_models = n;
+    SquareSums<kModels> squares;
+    squares.n_models = {n};
     squares.from_base = element->from_base;
     const double* sums = x.Reduce(squares, n, ReduceOp::kSum);
 
     const double eps = x.job().Shared("eps");
-    CombinationSquare mean;
-    mean.n_models = n;
+    CombinationSquare<kModels> mean;
+    mean.n_models = {n};
     mean.from_base = element->from_base;
     double length = 0;
     bool all_zero = true;

@@ -17,43 +17,52 @@ namespace gpumerge::GM_TARGET {
 
 template <class F>
 GM_HD auto IsActive(F delta, float epsilon) {
-  return (delta > F(epsilon)) || (delta < F(-epsilon));
+  return FromBits(Bits(delta) & kMagnitudeMask) > F(epsilon);
 }
 
 // Values (2, n_models): elements where the model is active with others, and alone.
-struct RamCounts : PlainFunctor {
-  uint32_t n_models;
+template <int kModels>
+struct RamCounts : PlainFunctor, KnownCounts<kModels, kModels + 1, 2 * kModels> {
+  ModelCount<kModels> n_models;
   float epsilon;
   GM_HD void operator()(const At<float>& at, double* values) const {
-    uint32_t count = 0;
-    for (uint32_t m = 0; m < n_models; ++m) count += IsActive(at.x[m + 1] - at.x[0], epsilon) ? 1u : 0u;
-    for (uint32_t m = 0; m < n_models; ++m) {
-      const bool active = IsActive(at.x[m + 1] - at.x[0], epsilon);
-      values[m] = active && count > 1 ? 1 : 0;
-      values[n_models + m] = active && count == 1 ? 1 : 0;
-    }
+    int32_t count = 0;
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      count += static_cast<int32_t>(IsActive(at.x[m + 1] - at.x[0], epsilon));
+    });
+    // Numbers and no conditions, which would become branches.
+    const int32_t with_others = static_cast<int32_t>(count > 1);
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      const int32_t active = static_cast<int32_t>(IsActive(at.x[m + 1] - at.x[0], epsilon));
+      const int32_t shared = active & with_others;
+      values[m] = shared;
+      values[n_models() + m] = active - shared;
+    });
   }
 };
 
-struct RamElement : PlainFunctor {
-  uint32_t n_models;
+template <int kModels>
+struct RamElement : PlainFunctor, KnownCounts<kModels, kModels + 1> {
+  ModelCount<kModels> n_models;
   float epsilon;
-  float unique_factor[kMaxModels];
+  float unique_factor[kCapacity<kModels>];
 
   template <class F>
   GM_HD F operator()(const At<F>& at) const {
     const F zero(0.0f), one(1.0f);
     F count = zero;
-    for (uint32_t m = 0; m < n_models; ++m) count = count + Where(IsActive(at.x[m + 1] - at.x[0], epsilon), one, zero);
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
+      count = count + Where(IsActive(at.x[m + 1] - at.x[0], epsilon), one, zero);
+    });
     const auto alone = count == one;
     const F divisor = Where(count == zero, one, count);
     F sum = zero;
-    for (uint32_t m = 0; m < n_models; ++m) {
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
       const F delta = at.x[m + 1] - at.x[0];
       const F grown = Where(alone, delta * F(unique_factor[m]), delta / divisor);
       const F term = Where(IsActive(delta, epsilon), grown, zero);
       sum = m == 0 ? term : sum + term;
-    }
+    });
     return at.x[0] + sum;
   }
 };
@@ -73,9 +82,10 @@ struct RamFamily {
     const float rounded = static_cast<float>(epsilon);
     return rounded > epsilon ? std::nextafter(rounded, 0.0f) : rounded;
   }
-  static RamElement PlainElement(const MergeJob& job) {
-    RamElement element;
-    element.n_models = job.n_models();
+  template <int kModels>
+  static RamElement<kModels> PlainElement(const MergeJob& job) {
+    RamElement<kModels> element;
+    element.n_models = {job.n_models()};
     element.epsilon = FloatBelow(job.Shared("epsilon"));
     for (uint32_t m = 0; m < job.n_models(); ++m) element.unique_factor[m] = 1;
     return element;
@@ -97,7 +107,7 @@ struct Ram : RamFamily {
   }
   template <class X>
   static void Recipe(X& x) {
-    x.Map(PlainElement(x.job()));
+    DispatchModels(x.job().n_models(), [&](auto models) { x.Map(PlainElement<models()>(x.job())); });
   }
 };
 
@@ -126,10 +136,16 @@ struct RamplusTl : RamFamily {
   }
   template <class X>
   static void Recipe(X& x) {
+    DispatchModels(x.job().n_models(), [&](auto models) { Passes<models()>(x); });
+  }
+
+ private:
+  template <int kModels, class X>
+  static void Passes(X& x) {
     const MergeJob& job = x.job();
-    RamElement element = PlainElement(job);
-    RamCounts sums;
-    sums.n_models = job.n_models();
+    RamElement<kModels> element = PlainElement<kModels>(job);
+    RamCounts<kModels> sums;
+    sums.n_models = {job.n_models()};
     sums.epsilon = element.epsilon;
     const double* counts = x.Reduce(sums, 2 * job.n_models(), ReduceOp::kSum);
     const double r = job.Shared("r"), alpha = job.Shared("alpha"), epsilon = job.Shared("epsilon");

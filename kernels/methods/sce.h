@@ -23,32 +23,34 @@ enum class SceMask : uint8_t { kDeltas, kWeights };
 inline constexpr std::string_view kSceMaskChoices[] = {"deltas", "weights"};
 
 // The variance between the models' deltas at one element, which is never negative, as the bits of a float.
+template <int kModels>
 struct DeltaVariance {
   static constexpr bool kScalar = true;
-  uint32_t n_models;
+  ModelCount<kModels> n_models;
   template <class F>
   GM_HD UInt<F> operator()(const At<F>& at, uint32_t) const {
-    const double n = n_models;
+    const double n = n_models();
     double sum = 0, squares = 0;
-    for (uint32_t m = 0; m < n_models; ++m) sum += static_cast<double>(at.x[m + 1] - at.x[0]);
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED { sum += static_cast<double>(at.x[m + 1] - at.x[0]); });
     const double mean = sum / n;
-    for (uint32_t m = 0; m < n_models; ++m) {
+    ForModels<kModels>(n_models(), [&](uint32_t m) GM_INLINED {
       const double distance = static_cast<double>(at.x[m + 1] - at.x[0]) - mean;
       squares += distance * distance;
-    }
+    });
     return Bits(static_cast<float>(squares / n)) & kMagnitudeMask;
   }
 };
 
-struct CountVarying : PlainFunctor {
-  DeltaVariance variance;
+template <int kModels>
+struct CountVarying : PlainFunctor, KnownCounts<kModels, kModels + 1, 1> {
+  DeltaVariance<kModels> variance;
   GM_HD void operator()(const At<float>& at, double* count) const { *count = variance(at, 0) != 0 ? 1 : 0; }
 };
 
 // The selected elements, or all.
-template <bool kSelects>
+template <bool kSelects, int kModels>
 struct SceSelected {
-  DeltaVariance variance;
+  DeltaVariance<kModels> variance;
   Selection kept;
   TileSelection in_tile;
   GM_HD void Bind(const Selection* selections) { kept = selections != nullptr ? *selections : kKeepAll; }
@@ -62,18 +64,18 @@ struct SceSelected {
   }
 };
 
-template <bool kSelects>
-struct DeltaSquares {
+template <bool kSelects, int kModels>
+struct DeltaSquares : KnownCounts<kModels, kModels + 1, kModels> {
   static constexpr bool kDraws = false;
-  SceSelected<kSelects> selected;
+  SceSelected<kSelects, kModels> selected;
   GM_HD void Bind(const Selection* kept) { selected.Bind(kept); }
   GM_HD void MoveTo(uint64_t first_elem) { selected.MoveTo(first_elem); }
   GM_HD void operator()(const At<float>& at, double* values) const {
-    const bool has = selected.Has(at);
-    for (uint32_t m = 0; m < selected.variance.n_models; ++m) {
-      const double delta = has ? at.x[m + 1] - at.x[0] : 0.0f;
+    const uint32_t mask = 0u - static_cast<uint32_t>(selected.Has(at));  // a condition would become a branch
+    ForModels<kModels>(selected.variance.n_models(), [&](uint32_t m) GM_INLINED {
+      const double delta = FromBits(Bits(at.x[m + 1] - at.x[0]) & mask);
       values[m] = delta * delta;
-    }
+    });
   }
 };
 
@@ -83,11 +85,11 @@ struct ScalarOnly {
 };
 struct AnyNumber {};
 
-template <bool kSelects>
-struct SceElement : std::conditional_t<kSelects, ScalarOnly, AnyNumber> {
+template <bool kSelects, int kModels>
+struct SceElement : KnownCounts<kModels, kModels + 1>, std::conditional_t<kSelects, ScalarOnly, AnyNumber> {
   static constexpr bool kDraws = false;
-  SceSelected<kSelects> selected;
-  float weight[kMaxModels];
+  SceSelected<kSelects, kModels> selected;
+  float weight[kCapacity<kModels>];
   float divisor_floor;
 
   GM_HD void Bind(const Selection* kept) { selected.Bind(kept); }
@@ -96,24 +98,25 @@ struct SceElement : std::conditional_t<kSelects, ScalarOnly, AnyNumber> {
   template <class F>
   GM_HD F operator()(const At<F>& at) const {
     const F zero(0.0f);
-    const uint32_t n_models = selected.variance.n_models;
-    F sum = at.x[1] - at.x[0];
-    for (uint32_t m = 1; m < n_models; ++m) sum = sum + (at.x[m + 1] - at.x[0]);
-    const auto plus = sum >= zero;
-    F merged = zero, divisor = zero;
-    for (uint32_t m = 0; m < n_models; ++m) {
+    const uint32_t n_models = selected.variance.n_models();
+    F sum = zero;
+    ForModels<kModels>(n_models, [&](uint32_t m) GM_INLINED {
       const F delta = at.x[m + 1] - at.x[0];
-      const auto agrees = (plus && (delta > zero)) || (!plus && (delta < zero));
+      sum = m == 0 ? delta : sum + delta;
+    });
+    const UInt<F> minus = Where(sum >= zero, UInt<F>(0u), UInt<F>(kSignBit));
+    F merged = zero, divisor = zero;
+    ForModels<kModels>(n_models, [&](uint32_t m) GM_INLINED {
+      const F delta = at.x[m + 1] - at.x[0];
+      const auto agrees = FromBits(Bits(delta) ^ minus) > zero;
       const F kept_delta = Where(agrees, delta * F(weight[m]), zero);
       const F kept_weight = Where(agrees, F(weight[m]), zero);
       merged = m == 0 ? kept_delta : merged + kept_delta;
       divisor = m == 0 ? kept_weight : divisor + kept_weight;
-    }
+    });
     divisor = Where(divisor == zero, F(1.0f), Where(divisor < F(divisor_floor), F(divisor_floor), divisor));
     merged = merged / divisor;
-    if constexpr (kSelects) {
-      if (!selected.Has(at)) merged = zero;
-    }
+    if constexpr (kSelects) merged = Where(selected.Has(at), merged, zero);
     return at.x[0] + merged;
   }
 };
@@ -185,24 +188,29 @@ struct Sce {
 
   template <class X>
   static void Recipe(X& x) {
+    DispatchModels(x.job().n_models(), [&](auto models) { Passes<models()>(x); });
+  }
+
+ private:
+  template <int kModels, class X>
+  static void Passes(X& x) {
     const MergeJob& job = x.job();
-    const DeltaVariance variance{job.n_models()};
+    const DeltaVariance<kModels> variance{{job.n_models()}};
     if (job.Shared("select_topk") >= 1) return Merge<false, false>(x, variance, nullptr);
-    const double n_varying = x.Reduce(CountVarying{{}, variance}, 1, ReduceOp::kSum)[0];
+    const double n_varying = x.Reduce(CountVarying<kModels>{{}, {}, variance}, 1, ReduceOp::kSum)[0];
     const uint64_t k = static_cast<uint64_t>(job.Shared("select_topk") * n_varying);
     const Selection* selection = x.Select(variance, &k, 1);
     if (ChoiceOf<SceMask>(job, "mask") == SceMask::kDeltas) return Merge<true, true>(x, variance, selection);
     Merge<true, false>(x, variance, selection);
   }
 
- private:
-  template <bool kSelects, bool kMasksDeltas, class X>
-  static void Merge(X& x, const DeltaVariance& variance, const Selection* selection) {
+  template <bool kSelects, bool kMasksDeltas, int kModels, class X>
+  static void Merge(X& x, const DeltaVariance<kModels>& variance, const Selection* selection) {
     const MergeJob& job = x.job();
-    DeltaSquares<kSelects> squares{};
+    DeltaSquares<kSelects, kModels> squares{};
     squares.selected.variance = variance;
     const double* sums = x.Reduce(squares, job.n_models(), ReduceOp::kSum, selection);
-    SceElement<kMasksDeltas> element{};
+    SceElement<kMasksDeltas, kModels> element{};
     element.selected.variance = variance;
     element.divisor_floor = static_cast<float>(job.Shared("divisor_floor"));
     SetWeights(job, sums, element.weight);

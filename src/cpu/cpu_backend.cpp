@@ -74,7 +74,7 @@ void Worker::Reserve(const MergeJob& job, const PassList& passes) {
 }
 
 CpuBackend::CpuBackend(uint32_t threads, const std::string& isa)
-    : isa_(ChooseIsa(isa)), pool_(threads == 0 ? UsableCores() : threads), workers_(pool_.n_workers()) {
+    : isa_(ChooseIsa(isa)), workers_(threads == 0 ? UsableCores() : threads) {
   std::map<std::string_view, void (*)(const RangeContext&)> by_name;
   for (CpuMethodsOfFile file : isa_.files)
     for (const CpuMethod& method : file()) by_name[method.name] = method.run;
@@ -82,7 +82,7 @@ CpuBackend::CpuBackend(uint32_t threads, const std::string& isa)
 }
 
 BackendInfo CpuBackend::Info() const {
-  const uint32_t n = pool_.n_workers();
+  const uint32_t n = n_workers();
   return {"cpu", std::string(isa_.isa) + ", " + std::to_string(n) + (n == 1 ? " thread" : " threads"), true};
 }
 
@@ -113,7 +113,7 @@ uint64_t CpuBackend::FixedBytes(std::span<const MergeJob* const> jobs) const {
         std::max(few ? few_rank_words : rank_words, n_rank_pieces(*job) * RankWords(*job));
   }
   const uint64_t bins = selections * (kMaxBins + kSmallBins);
-  return pool_.n_workers() * (scratch + bins * sizeof(KeyBin<uint32_t>)) + bins * sizeof(KeyBin<uint64_t>) +
+  return n_workers() * (scratch + bins * sizeof(KeyBin<uint32_t>)) + bins * sizeof(KeyBin<uint64_t>) +
          (rank_words + few_rank_words) * sizeof(uint64_t);
 }
 
@@ -134,7 +134,8 @@ uint64_t CpuBackend::Submit(std::span<const Work> batch) {
       RunReadings(work, std::nullopt);
     }
   }
-  pool_.Run(small.size(), [&](uint64_t number, uint32_t worker) { RunReadings(*small[number], worker); });
+  if (!small.empty())
+    Pool().Run(small.size(), [&](uint64_t number, uint32_t worker) { RunReadings(*small[number], worker); });
   seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return 0;
 }
@@ -177,7 +178,7 @@ void CpuBackend::SetInputs(const Work& work, uint64_t first, const std::byte** i
 }
 
 RangeContext CpuBackend::Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
-                                 uint64_t n, const std::byte** inputs) {
+                                 uint64_t n, const std::byte* const* inputs) {
   RangeContext context;
   context.job = work.job;
   context.passes = state.views();

@@ -111,6 +111,11 @@ class CpuBackend : public Backend, public PartWorkers {
   bool EndReading(const Work& work, uint32_t worker) override;
 
  private:
+  // Started when it is first needed: threads of the caller's may do all work.
+  WorkerPool& Pool() {
+    if (!pool_) pool_.emplace(n_workers());
+    return *pool_;
+  }
   template <class Function>
   void ForWorkers(std::optional<uint32_t> only, const Function& f) {
     for (uint32_t w = 0; w < workers_.size(); ++w)
@@ -129,7 +134,7 @@ class CpuBackend : public Backend, public PartWorkers {
     if (only) {
       for (uint64_t number = 0; number < n_ranges; ++number) run(number, *only);
     } else {
-      pool_.Run(n_ranges, run);
+      Pool().Run(n_ranges, run);
     }
   }
 
@@ -138,7 +143,7 @@ class CpuBackend : public Backend, public PartWorkers {
 
   // Everything about a range but what its step wants. inputs (n_inputs), at `first`, must outlive the context.
   RangeContext Context(const Work& work, CpuJobState& state, Reading reading, uint32_t worker, uint64_t first,
-                       uint64_t n, const std::byte** inputs);
+                       uint64_t n, const std::byte* const* inputs);
   static void SetInputs(const Work& work, uint64_t first, const std::byte** inputs);
 
   // All of the selection's readings over the whole tensor are due.
@@ -179,7 +184,7 @@ class CpuBackend : public Backend, public PartWorkers {
   void RunRange(const RangeContext& context) const { run_[context.job->method](context); }
 
   const CpuIsaMethods& isa_;
-  WorkerPool pool_;
+  std::optional<WorkerPool> pool_;                  // see Pool
   std::vector<Worker> workers_;                     // (n_workers)
   std::vector<void (*)(const RangeContext&)> run_;  // by MergeJob::method
   Totals part_totals_;                              // of the tensor that comes in parts

@@ -10,6 +10,10 @@
 namespace gpumerge {
 namespace {
 
+// The sample may have been wrong, and then bins may hold several keys. What needs more counts is not the same each
+// time.
+constexpr uint32_t kMostCounts = 4;
+
 constexpr uint32_t kNoKey = 0xffffffffu;  // above every key: nothing is kept
 
 }  // namespace
@@ -33,7 +37,8 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
                      std::vector<Bracket>(n),
                      std::vector<uint64_t>(n),
                      0,
-                     false};
+                     false,
+                     0};
       views_[p].selections = selects_[p].selections.data();
       views_[p].wanted = selects_[p].wanted.data();
     } else if (passes[p].kind == PassKind::kReduce) {
@@ -64,10 +69,13 @@ bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above,
                            std::span<const std::vector<KeyBin<uint64_t>>> bins, uint32_t max_bins) {
   SelectProgress& select = selects_[pass];
   bool all_known = true;
+  ++select.n_counts;
   for (size_t m = 0; m < select.wanted.size(); ++m) {
     if (select.brackets[m].n_bins() == 0) continue;
     const Narrowed narrowed = Narrow(select.brackets[m], n_above[m], bins[m], select.wanted[m], max_bins);
     select.brackets[m] = narrowed.next;
+    if (!narrowed.threshold && (select.n_counts >= kMostCounts || narrowed.next.n_bins() == 0))
+      throw Error({.code = ErrorCode::kInChanged, .message = "a tensor had other values when it was read again"});
     if (narrowed.threshold) {
       select.selections[m] = {*narrowed.threshold, ~uint64_t{0}};
       select.ties_left[m] = narrowed.keeps_all_ties ? 0 : narrowed.tie_rank;  // else there is no last one to find

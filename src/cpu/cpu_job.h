@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from counts in brackets, sums
-// from block sums. No threads, no data access.
+// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from counts in
+// brackets, sums from block sums. No threads, no data access.
 #pragma once
 
 #include "src/cpu/range.h"
@@ -26,6 +26,7 @@ struct SelectProgress {
   std::vector<uint64_t> ties_left;    // (n_values) ties to keep at or after resolved_elems; 0: tie_end is final
   uint64_t resolved_elems = 0;        // ties before this index are counted off
   bool is_begun = false;              // wanted is set
+  uint32_t n_counts = 0;              // how often all of it was counted
 
   bool HasTiesLeft() const;
 };

@@ -68,15 +68,15 @@ std::vector<Bracket> CpuBackend::SampledBrackets(const Work& work, uint32_t pass
   const uint64_t stride = n_elems / n_runs / kBlockElems * kBlockElems;
   std::vector<uint32_t> keys(n_selections * run_elems);
   std::vector<std::vector<uint32_t>> samples(n_selections);
-  for (uint64_t run = 0; run < n_runs; ++run) {
-    const std::byte* inputs[kMaxInputs];
-    read(run * stride, run_elems, inputs);
-    RangeContext context = Context(work, state, {pass, Step::kSample}, worker, run * stride, run_elems, inputs);
+  std::vector<uint64_t> places;
+  for (uint64_t run = 0; run < n_runs; ++run) places.push_back(run * stride);
+  read(places, [&](uint64_t first, const std::byte* const* inputs) {
+    RangeContext context = Context(work, state, {pass, Step::kSample}, worker, first, run_elems, inputs);
     context.samples = keys.data();
     RunRange(context);
     for (uint32_t s = 0; s < n_selections; ++s)
       samples[s].insert(samples[s].end(), &keys[s * run_elems], &keys[s * run_elems] + run_elems);
-  }
+  });
   std::vector<Bracket> brackets(n_selections);
   const SelectProgress& select = state.select(pass);
   for (uint32_t s = 0; s < n_selections; ++s)
@@ -86,9 +86,12 @@ std::vector<Bracket> CpuBackend::SampledBrackets(const Work& work, uint32_t pass
 
 // The whole tensor is in memory: counts until all thresholds are known.
 void CpuBackend::SelectWhole(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {
-  const PartWorkers::Reader read = [&](uint64_t first, uint64_t, const std::byte** inputs) {
-    for (size_t i = 0; i < work.inputs.size(); ++i)
-      inputs[i] = work.inputs[i] + first * ElementBytes(work.job->inputs[i].dtype);
+  const PartWorkers::Reader read = [&](std::span<const uint64_t> places, const PartWorkers::Visit& visit) {
+    for (const uint64_t first : places) {
+      const std::byte* inputs[kMaxInputs];
+      SetInputs(work, first, inputs);
+      visit(first, inputs);
+    }
   };
   BeginSelect(work, pass, only.value_or(0), &read);
   do {

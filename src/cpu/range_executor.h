@@ -69,7 +69,8 @@ class RangeExecutor {
     tiles_.ForEach<Element, NumberOf<Element>>([&](uint64_t first, uint32_t n) {
       element.MoveTo(c_.first_elem + first);
       if constexpr (kIsScalar<Element>) {
-        for (uint32_t j = 0; j < n; ++j) y[j] = element(tiles_.FloatAt(j));
+        const Element own = element;  // what only this loop sees needs no loading again after every store
+        for (uint32_t j = 0; j < n; ++j) y[j] = own(tiles_.FloatAt(j));
       } else {
         for (uint32_t j = 0; j < n; j += kPackElems) {
           const Pack result = element(tiles_.PackAt(j));

@@ -14,9 +14,10 @@ void CountBracket(RangeTiles& tiles, const Key& key, uint32_t s, uint32_t n) {
   const RangeContext& c = tiles.context();
   const Bracket bracket = c.brackets[s];
   if (bracket.last_key < bracket.first_key) return;
+  tiles.PrepareKeys(key, s, n);
   const PackU first_key(bracket.first_key), last_key(bracket.last_key);
   PackU above = 0, at_last = 0, at_first = 0;
-  uint32_t* inside = tiles.keys();
+  uint32_t* inside = tiles.keys();  // never past the keys that were read
   uint32_t n_inside = 0;
   uint32_t j = 0;
   for (; j + kPackElems <= n; j += kPackElems) {

@@ -5,10 +5,10 @@
 // or columns, their ranks. Compiled for each instruction set and method header, like range_executor.h.
 #pragma once
 
-// clang-format off: templates of kernels/ find the words for packs only when these come before them.
-#include "kernels/recipe.h"
-#include "src/cpu/pack.h"
+// clang-format off
+#include "src/cpu/pack.h"  // first: templates of kernels/ find its words only when they come before them
 // clang-format on
+#include "kernels/recipe.h"
 #include "src/cpu/rank_keys.h"
 #include "src/cpu/tile.h"
 
@@ -80,22 +80,29 @@ class RangeTiles {
             {ranks_ + j, kTileElems}};
   }
 
-  // Keys of selection s in kPackElems lanes; those past the tile's end mean nothing.
-  template <class Key>
-  GM_HD PackU KeysAt(const Key& key, uint32_t j, uint32_t s) const {
-    if constexpr (kIsScalar<Key>) {
-      uint32_t lanes[kPackElems];
-      for (uint32_t lane = 0; lane < kPackElems; ++lane) lanes[lane] = key(FloatAt(j + lane), s);
-      return PackU(lanes, std::experimental::element_aligned);
-    } else {
-      return key(PackAt(j), s);
-    }
-  }
-  // The same for the whole tile, into keys().
+  // Keys of selection s, into keys(); those past the tile's end mean nothing.
   template <class Key>
   void MakeKeys(const Key& key, uint32_t s, uint32_t n) {
-    for (uint32_t j = 0; j < n; j += kPackElems)
-      KeysAt(key, j, s).copy_to(keys_ + j, std::experimental::vector_aligned);
+    if constexpr (kIsScalar<Key>) {
+      const Key own = key;  // what only this loop sees needs no loading again after every store
+      for (uint32_t j = 0; j < n; ++j) keys_[j] = own(FloatAt(j), s);
+    } else {
+      for (uint32_t j = 0; j < n; j += kPackElems)
+        key(PackAt(j), s).copy_to(keys_ + j, std::experimental::vector_aligned);
+    }
+  }
+  // Before KeysAt.
+  template <class Key>
+  void PrepareKeys(const Key& key, uint32_t s, uint32_t n) {
+    if constexpr (kIsScalar<Key>) MakeKeys(key, s, n);
+  }
+  // kPackElems of them, in order of j: what lies before may be overwritten.
+  template <class Key>
+  GM_HD PackU KeysAt(const Key& key, uint32_t j, uint32_t s) const {
+    if constexpr (kIsScalar<Key>)
+      return PackU(keys_ + j, std::experimental::vector_aligned);
+    else
+      return key(PackAt(j), s);
   }
 
   const RangeContext& context() const { return c_; }
@@ -121,10 +128,19 @@ class RangeTiles {
     if constexpr (kAxis != GroupAxis::kNone) {
       const uint64_t run = kAxis == GroupAxis::kRows ? c_.row_elems : c_.n_columns;
       uint64_t row = first_elem / run, column = first_elem % run;
-      for (uint32_t j = 0; j < n; ++j) {
-        const double* values = c_.group_values + (kAxis == GroupAxis::kRows ? row : column) * c_.n_group_values;
-        for (uint32_t v = 0; v < c_.n_group_values; ++v) to[v * kTileElems + j] = static_cast<T>(values[v]);
-        if (++column < run) continue;
+      for (uint32_t j = 0; j < n;) {
+        const uint32_t end = run - column < n - j ? j + static_cast<uint32_t>(run - column) : n;
+        for (uint32_t v = 0; v < c_.n_group_values; ++v) {
+          T* values = to + v * kTileElems;
+          if constexpr (kAxis == GroupAxis::kRows) {
+            const T value = static_cast<T>(c_.group_values[row * c_.n_group_values + v]);
+            for (uint32_t at = j; at < end; ++at) values[at] = value;
+          } else {
+            const double* from = c_.group_values + column * c_.n_group_values + v;
+            for (uint32_t at = j; at < end; ++at) values[at] = static_cast<T>(from[(at - j) * c_.n_group_values]);
+          }
+        }
+        j = end;
         column = 0;
         ++row;
       }

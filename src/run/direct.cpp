@@ -222,8 +222,8 @@ class DirectRun {
     if (going.work.state == nullptr) {
       going.writes = true;
     } else {
-      const auto read = [&](uint64_t first, uint64_t n, const std::byte** inputs) {
-        stages_.ReadSample(item, first, n, options_.staging.data() + worker * slot_bytes_, inputs);
+      const auto read = [&](std::span<const uint64_t> places, const PartWorkers::Visit& visit) {
+        stages_.ReadSample(item, places, options_.staging.data() + worker * slot_bytes_, visit);
       };
       workers_.BeginReading(going.work, worker, read);
       going.writes = workers_.Writes(*going.work.state);

@@ -17,6 +17,10 @@ constexpr uint64_t kAheadBytes = 32 << 20, kStepBytes = 8 << 20;
 
 }  // namespace
 
+void ReadAhead::Ask(int fd, uint64_t offset_bytes, uint64_t size_bytes) {
+  Sys().Fadvise(fd, static_cast<off_t>(offset_bytes), static_cast<off_t>(size_bytes), POSIX_FADV_WILLNEED);
+}
+
 void ReadAhead::Note(uint32_t file, int fd, uint64_t offset_bytes, uint64_t size_bytes, double seconds) {
   const uint64_t end = offset_bytes + size_bytes;
   uint64_t asked = asked_until_[file];
@@ -25,8 +29,7 @@ void ReadAhead::Note(uint32_t file, int fd, uint64_t offset_bytes, uint64_t size
   while (asked < end + kAheadBytes - kStepBytes) {
     const uint64_t from = std::max(asked, end);
     if (!asked_until_[file].compare_exchange_weak(asked, from + kStepBytes)) continue;  // another thread asks
-    // Only advice: where it cannot be followed, nothing is lost.
-    Sys().Fadvise(fd, static_cast<off_t>(from), static_cast<off_t>(kStepBytes), POSIX_FADV_WILLNEED);
+    Ask(fd, from, kStepBytes);
     asked = from + kStepBytes;
   }
 }

@@ -20,6 +20,9 @@ class ReadAhead {
   // Bytes [offset_bytes, offset_bytes + size_bytes) of the file were read for the first time and took so long.
   void Note(uint32_t file, int fd, uint64_t offset_bytes, uint64_t size_bytes, double seconds);
 
+  // Only advice: where it cannot be followed, nothing is lost.
+  static void Ask(int fd, uint64_t offset_bytes, uint64_t size_bytes);
+
  private:
   std::vector<std::atomic<uint64_t>> asked_until_;  // (n_files); 0: the file seems to be in the page cache
 };

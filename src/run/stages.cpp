@@ -21,6 +21,9 @@ constexpr uint64_t kReadPieceBytes = 1 << 20;
 
 Error Stopped() { return Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"}); }
 
+// One place of every input takes so long only when it is not in the page cache.
+constexpr auto kSlowSample = std::chrono::microseconds(200);
+
 void CountBadInputs(const JobState& state, ItemResult* result) {
   std::vector<uint64_t> counts;
   bool any = false;
@@ -98,13 +101,31 @@ uint64_t Stages::ReadInput(const UnitPart& part, size_t i, std::byte* memory) {
   return size_bytes;
 }
 
-void Stages::ReadSample(const PlanItem& item, uint64_t first, uint64_t n, std::byte* memory,
-                        const std::byte** inputs) const {
+void Stages::ReadSample(const PlanItem& item, std::span<const uint64_t> places, std::byte* memory,
+                        const PartWorkers::Visit& visit) const {
+  std::vector<const std::byte*> inputs(item.inputs.size());
+  for (size_t p = 0; p < places.size(); ++p) {
+    const Clock::time_point start = Clock::now();
+    std::byte* to = memory;
+    for (size_t i = 0; i < item.inputs.size(); ++i) {
+      const uint64_t elem_bytes = ElementBytes(item.job.inputs[i].dtype);
+      inputs[i] = to;
+      files_.Read(item.inputs[i], places[p] * elem_bytes, to, PartWorkers::kSampleElems * elem_bytes);
+      to += PartWorkers::kSampleElems * elem_bytes;
+    }
+    // Small reads one after the other would wait for a disk or a network each; all at once they hardly take longer.
+    if (p == 0 && options_.io == Io::kAuto && Clock::now() - start > kSlowSample) AskFor(item, places.subspan(1));
+    visit(places[p], inputs.data());
+  }
+}
+
+void Stages::AskFor(const PlanItem& item, std::span<const uint64_t> places) const {
   for (size_t i = 0; i < item.inputs.size(); ++i) {
+    if (item.inputs[i].item) continue;
     const uint64_t elem_bytes = ElementBytes(item.job.inputs[i].dtype);
-    files_.Read(item.inputs[i], first * elem_bytes, memory, n * elem_bytes);
-    inputs[i] = memory;
-    memory += (n * elem_bytes + 63) / 64 * 64;
+    for (const uint64_t place : places)
+      ReadAhead::Ask(files_.fd(item.inputs[i]), item.inputs[i].offset_bytes + place * elem_bytes,
+                     PartWorkers::kSampleElems * elem_bytes);
   }
 }
 

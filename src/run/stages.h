@@ -68,8 +68,9 @@ class Stages {
   // After all parts of the item: checks what was found, unless that is done, and hands out its result.
   void CheckItem(uint64_t item) const;
   void EndItem(uint64_t item);
-  // Elements [first, first + n) of every input, one after the other, wherever they are; nothing is hashed.
-  void ReadSample(const PlanItem& item, uint64_t first, uint64_t n, std::byte* memory, const std::byte** inputs) const;
+  // See PartWorkers::Reader; nothing is hashed.
+  void ReadSample(const PlanItem& item, std::span<const uint64_t> places, std::byte* memory,
+                  const PartWorkers::Visit& visit) const;
   // Whoever waits for parts before its own gives up, by an error.
   void StopWaiting(uint64_t item);
 
@@ -90,6 +91,7 @@ class Stages {
     uint64_t n_nonfinite = 0;  // of a copy
   };
 
+  void AskFor(const PlanItem& item, std::span<const uint64_t> places) const;
   ItemRun& RunOf(const UnitPart& part) const { return *runs_[part.item - part_.first]; }
 
   const Plan& plan_;
