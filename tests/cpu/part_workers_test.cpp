@@ -44,7 +44,7 @@ class PartsRun {
   }
 
   PartResult Run() {
-    const Work whole{.job = &test_.job, .state = result_.state.get(), .n_elems = test_.job.n_elems};
+    const Work whole{.job = &test_.job, .state = result_.state.get(), .n_elems = test_.job.n_elems, .inputs = {}};
     uint32_t n_readings = 0;
     for (bool goes_on = true; goes_on; ++n_readings) {
       workers_.BeginReading(whole, n_readings % n_threads_, [&](uint64_t first, uint64_t n, const std::byte** inputs) {
@@ -76,7 +76,7 @@ class PartsRun {
       threads.emplace_back([&, worker] {
         std::mt19937 random(worker + 1);
         while (true) {
-          Work part{.job = &test_.job, .state = result_.state.get(), .last_read = n_reads_};
+          Work part{.job = &test_.job, .state = result_.state.get(), .inputs = {}, .last_read = n_reads_};
           {
             const std::lock_guard lock(mutex);
             part.first_elem = next;
@@ -84,7 +84,7 @@ class PartsRun {
             next += part.n_elems;
           }
           if (part.n_elems == 0) return;
-          for (uint32_t i = random() % 3; i > 0; --i) std::this_thread::yield();
+          for (auto i = random() % 3; i > 0; --i) std::this_thread::yield();
           part.inputs.resize(test_.inputs.size());
           Place(part.first_elem, part.inputs.data());
           if (writes) part.output = result_.output.data() + part.first_elem * ElementBytes(test_.job.out_dtype);
@@ -123,7 +123,11 @@ void ExpectSame(const TestResult& expected, const TestResult& found, const TestJ
   EXPECT_EQ(expected.state->UsedLerp(), found.state->UsedLerp()) << Describe(test);
   EXPECT_EQ(expected.state->Loss().error_squares, found.state->Loss().error_squares) << Describe(test);
   EXPECT_EQ(expected.state->Loss().change_squares, found.state->Loss().change_squares) << Describe(test);
-  EXPECT_EQ(expected.state->Problem(), found.state->Problem()) << Describe(test);
+  const DataProblem *problem = expected.state->Problem(), *found_problem = found.state->Problem();
+  ASSERT_EQ(problem != nullptr, found_problem != nullptr) << Describe(test);
+  if (problem != nullptr) {
+    EXPECT_EQ(std::string(problem->message), std::string(found_problem->message)) << Describe(test);
+  }
 }
 
 // One backend for 1 to 8 threads: what a job leaves behind must not show in the next.
@@ -284,7 +288,7 @@ TEST_F(PartWorkersTest, WholeTensorsSideBySide) {
         const PassList passes = Methods()[job.method].passes(job);
         results[t].state = backend_->NewState(job, passes);
         results[t].output.resize(job.n_elems * ElementBytes(job.out_dtype));
-        Work work{.job = &job, .state = results[t].state.get(), .n_elems = job.n_elems, .last_read = TotalReads(passes)};
+        Work work{.job = &job, .state = results[t].state.get(), .n_elems = job.n_elems, .inputs = {}, .last_read = TotalReads(passes)};
         for (const auto& input : tests[t].inputs) work.inputs.push_back(input.data());
         work.output = results[t].output.data();
         backend_->part_workers()->RunWhole(work, worker);
@@ -309,7 +313,7 @@ TEST_F(PartWorkersTest, AStoppedPartIsAnError) {
     place(first, &part);
     std::copy(part.inputs.begin(), part.inputs.end(), inputs);
   };
-  Work whole{.job = &test.job, .state = state.get(), .n_elems = kElems, .last_read = TotalReads(passes)};
+  Work whole{.job = &test.job, .state = state.get(), .n_elems = kElems, .inputs = {}, .last_read = TotalReads(passes)};
   InOrder order;
   workers.BeginReading(whole, 0, read);
   ASSERT_FALSE(workers.Writes(*state));
