@@ -255,6 +255,21 @@ TEST_F(PartWorkersTest, KeepingNothingOneOrAll) {
   }
 }
 
+// Sums of columns are added in the tensor's order, of whichever parts it comes in.
+TEST_F(PartWorkersTest, ColumnsAndRowsOverParts) {
+  std::mt19937_64 random(6);
+  for (const std::vector<uint64_t>& shape : {std::vector<uint64_t>{kElems / 64, 64}, {8, kElems / 8}, {kElems, 1}})
+    for (const double row_wise : {0.0, 1.0}) {
+      std::vector<std::vector<float>> inputs(3, std::vector<float>(kElems));
+      for (std::vector<float>& input : inputs)
+        for (float& value : input) value = static_cast<float>(random() % 100'000 + 1) * 1e-6f;
+      JobSpec spec{.method = "nuslerp", .inputs = std::move(inputs), .with_base = true, .shape = shape};
+      spec.params = {{"weight", {1, 0.7}}, {"nuslerp_row_wise", {row_wise}}, {"nuslerp_flatten", {0}}};
+      ExpectSameInParts(MakeJob(spec), {kBlockElems, 3 * kBlockElems});
+      if (HasFatalFailure()) return;
+    }
+}
+
 // The sample is taken at known places: what stands there says nothing about the rest.
 TEST_F(PartWorkersTest, ASampleThatMisleadsCostsAReadingAndNoBit) {
   std::mt19937_64 random(5);
