@@ -51,8 +51,7 @@ Bracket BracketOf(std::span<uint32_t> sample, uint64_t run_elems, uint64_t wante
     return sorted.begin() + static_cast<std::ptrdiff_t>(std::clamp(of, 0.0, size - 1));
   };
   std::nth_element(sorted.begin(), rank(share * size), sorted.end(), std::greater<>{});
-  const double margin =
-      kMarginDeviations * DeviationOfShare(sample, run_elems, *rank(share * size), share) + 1 / size;
+  const double margin = kMarginDeviations * DeviationOfShare(sample, run_elems, *rank(share * size), share) + 1 / size;
   const auto top = rank((share - margin) * size), bottom = rank((share + margin) * size);
   const auto middle = rank(share * size);  // what is before it is in the first part
   std::nth_element(sorted.begin(), top, middle, std::greater<>{});

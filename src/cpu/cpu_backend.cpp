@@ -167,7 +167,8 @@ void CpuBackend::RunReadings(const Work& work, std::optional<uint32_t> only) {
         break;
     }
   }
-  if (!only) for (Worker& worker : workers_) FreeFewRanks(*work.job, &worker);
+  if (!only)
+    for (Worker& worker : workers_) FreeFewRanks(*work.job, &worker);
 }
 
 void CpuBackend::SetInputs(const Work& work, uint64_t first, const std::byte** inputs) {

@@ -41,10 +41,10 @@ struct Totals {
 
 // What one thread counts of them.
 struct Counters {
-  std::vector<EdgeCounts> edges;            // (selections)
-  std::vector<KeyBin<uint32_t>> bins;       // of all selections, one after the other
-  std::vector<KeyBin<uint32_t>*> bins_of;   // (selections)
-  uint64_t n_elems = 0;             // counted: a bin of 32 bits holds so many
+  std::vector<EdgeCounts> edges;           // (selections)
+  std::vector<KeyBin<uint32_t>> bins;      // of all selections, one after the other
+  std::vector<KeyBin<uint32_t>*> bins_of;  // (selections)
+  uint64_t n_elems = 0;                    // counted: a bin of 32 bits holds so many
 
   void Begin(const std::vector<Bracket>& brackets);
   void AddTo(const std::vector<Bracket>& brackets, Totals* totals);
@@ -57,7 +57,7 @@ struct Worker {
   };
   std::unique_ptr<float, Free> scratch;
   uint64_t scratch_floats = 0;
-  Counters counters[2];  // of the tensor that all threads count, and of a small one of its own
+  Counters counters[2];                // of the tensor that all threads count, and of a small one of its own
   std::vector<RangeFinding> findings;  // (n_inputs + 1)
   bool used_lerp = false;
   const DataProblem* problem = nullptr;

@@ -28,8 +28,12 @@ CpuJobState::CpuJobState(const MergeJob& job, const PassList& passes)
   for (size_t p = 0; p < passes.size(); ++p) {
     const uint32_t n = passes[p].n_values;
     if (passes[p].kind == PassKind::kSelect) {
-      selects_[p] = {std::vector<Selection>(n), std::vector<uint64_t>(n), std::vector<Bracket>(n),
-                     std::vector<uint64_t>(n), 0, false};
+      selects_[p] = {std::vector<Selection>(n),
+                     std::vector<uint64_t>(n),
+                     std::vector<Bracket>(n),
+                     std::vector<uint64_t>(n),
+                     0,
+                     false};
       views_[p].selections = selects_[p].selections.data();
       views_[p].wanted = selects_[p].wanted.data();
     } else if (passes[p].kind == PassKind::kReduce) {
@@ -50,14 +54,15 @@ bool SelectProgress::HasTiesLeft() const {
 void CpuJobState::BeginCount(uint32_t pass, const std::vector<Bracket>& brackets) {
   SelectProgress& select = selects_[pass];
   for (size_t m = 0; m < select.wanted.size(); ++m) {
-    const bool counts = select.wanted[m] > 0 && select.wanted[m] < n_elems_;
+    const bool keeps_all = select.wanted[m] >= n_elems_ && n_elems_ > kTileElems;
+    const bool counts = select.wanted[m] > 0 && n_elems_ > 0 && !keeps_all;
     select.brackets[m] = counts ? brackets[m] : Bracket{};
     if (!counts) select.selections[m] = select.wanted[m] == 0 ? Selection{kNoKey, 0} : Selection{0, ~uint64_t{0}};
   }
 }
 
-bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above, std::span<const std::vector<KeyBin<uint64_t>>> bins,
-                           uint32_t max_bins) {
+bool CpuJobState::EndCount(uint32_t pass, std::span<const uint64_t> n_above,
+                           std::span<const std::vector<KeyBin<uint64_t>>> bins, uint32_t max_bins) {
   SelectProgress& select = selects_[pass];
   bool all_known = true;
   for (size_t m = 0; m < select.wanted.size(); ++m) {

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 the gpumerge authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from counts in brackets, sums
-// from block sums. No threads, no data access.
+// The state of one tensor on the CPU backend between its passes, and how a pass ends: thresholds from counts in
+// brackets, sums from block sums. No threads, no data access.
 #pragma once
 
 #include "src/cpu/range.h"
@@ -40,7 +40,9 @@ class CpuJobState : public JobState {
   RoundingLoss Loss() const override;
   const DataProblem* Problem() const override { return problem; }
 
-  // wanted is set: what keeps none or all needs no count, the rest is counted in these brackets.
+  // wanted is set: what keeps none or all needs no count, the rest is counted in these brackets. Up to kTileElems what
+  // keeps all is counted as well: a method may read a threshold as a value, as arcee_fusion does its quartiles, the
+  // lowest of which is the smallest key where there are four or fewer.
   void BeginCount(uint32_t pass, const std::vector<Bracket>& brackets);
   // The brackets of the whole tensor are counted: n_above (n_values), bins (n_values) arrays of n_bins(). Returns
   // whether all thresholds are known; else there are new brackets, each of at most max_bins.
@@ -68,10 +70,10 @@ class CpuJobState : public JobState {
   const DataProblem* problem = nullptr;
 
   // For parts that several threads work on at once (PartWorkers).
-  uint32_t current_pass = 0;                     // whose reading it is
-  std::mutex mutex;                              // guards what parts add to: findings, problems, ties
-  GroupProblem group_problem;                    // of this reading
-  std::atomic<bool> has_ties_left{false};        // of earlier passes, to be counted off in this reading
+  uint32_t current_pass = 0;               // whose reading it is
+  std::mutex mutex;                        // guards what parts add to: findings, problems, ties
+  GroupProblem group_problem;              // of this reading
+  std::atomic<bool> has_ties_left{false};  // of earlier passes, to be counted off in this reading
 
  private:
   std::optional<NonFinite> Merged(size_t finding) const;

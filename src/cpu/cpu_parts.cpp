@@ -20,9 +20,7 @@ bool AddsColumns(const PassInfo& pass) {
 }
 
 Step StepOf(PassKind kind) {
-  return kind == PassKind::kReduce         ? Step::kReduce
-         : kind == PassKind::kReduceGroups ? Step::kReduceGroups
-                                           : Step::kMap;
+  return kind == PassKind::kReduce ? Step::kReduce : kind == PassKind::kReduceGroups ? Step::kReduceGroups : Step::kMap;
 }
 
 }  // namespace
@@ -146,7 +144,8 @@ void CpuBackend::RunRangeOfPart(const Work& part, CpuJobState& state, uint32_t w
   const size_t n_findings = part.job->inputs.size() + 1;
   switch (reading.step) {
     case Step::kReduce:
-      context.block_sums = state.block_sums(state.current_pass).data() + first_block * state.passes()[state.current_pass].n_values;
+      context.block_sums =
+          state.block_sums(state.current_pass).data() + first_block * state.passes()[state.current_pass].n_values;
       break;
     case Step::kReduceGroups:
       own.group_problem = {};
@@ -187,7 +186,8 @@ bool CpuBackend::EndReading(const Work& work, uint32_t worker) {
     case PassKind::kSelect: {
       const std::vector<Bracket>& brackets = state.select(state.current_pass).brackets;
       for (Worker& each : workers_) each.counters[0].AddTo(brackets, &part_totals_);
-      if (!state.EndCount(state.current_pass, part_totals_.n_above, part_totals_.bins, kMaxBins)) return true;  // once more
+      if (!state.EndCount(state.current_pass, part_totals_.n_above, part_totals_.bins, kMaxBins))
+        return true;  // once more
       break;
     }
     case PassKind::kReduce:

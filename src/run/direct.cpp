@@ -39,8 +39,8 @@ struct Going {
   bool is_whole = false;
   State state = State::kToBegin;
   uint32_t reading = 0;
-  bool writes = false;    // in this reading
-  bool is_alone = false;  // see PartWorkers
+  bool writes = false;                                  // in this reading
+  bool is_alone = false;                                // see PartWorkers
   uint64_t n_elems = 0, next_elem = 0, part_elems = 0;  // of a copy: bytes
   uint32_t parts_under_way = 0;
   InOrder order;
@@ -65,7 +65,8 @@ class DirectRun {
         stages_(plan, part, backends_, options, sink),
         queue_(plan, part, false, options.done),
         slot_bytes_(std::max<uint64_t>((sizes_.chunk_bytes + 63) / 64 * 64, 64)),
-        n_slots_(static_cast<uint32_t>(std::clamp<uint64_t>(options.staging.size() / slot_bytes_, 1, workers_.n_workers()))) {
+        n_slots_(static_cast<uint32_t>(
+            std::clamp<uint64_t>(options.staging.size() / slot_bytes_, 1, workers_.n_workers()))) {
     for (uint64_t i = part.first; i < part.last; ++i) Count(i);
   }
 
@@ -269,8 +270,7 @@ class DirectRun {
     const TraceRange trace("compute", {.tensor = item.name, .reading = going.is_whole ? 0 : going.reading + 1});
     std::vector<const std::byte*> inputs;
     for (const uint64_t offset : part.input_offsets) inputs.push_back(memory + offset);
-    if (item.action == PlanAction::kCopy)
-      return CheckEqual(plan_, item, part.first_elem, inputs.data(), part.n_elems);
+    if (item.action == PlanAction::kCopy) return CheckEqual(plan_, item, part.first_elem, inputs.data(), part.n_elems);
     Work work{.job = &item.job,
               .state = going.work.state,
               .first_elem = part.first_elem,

@@ -88,7 +88,8 @@ UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t 
 // Threads that read for themselves: one part each. As many of them as there is room for.
 void LayOutParts(const RunOptions& options, const PartWorkers& workers, uint64_t available, uint64_t largest_chunk,
                  uint64_t largest_group, MemoryLayout* layout) {
-  const uint64_t aim = std::min((getenv("GM_PART_KB") ? uint64_t{std::stoull(getenv("GM_PART_KB"))} << 10 : kPartBytes), std::max<uint64_t>(largest_group, 64));
+  const uint64_t aim = std::min((getenv("GM_PART_KB") ? uint64_t{std::stoull(getenv("GM_PART_KB"))} << 10 : kPartBytes),
+                                std::max<uint64_t>(largest_group, 64));
   const uint64_t part_bytes = std::max(largest_chunk, std::min(aim, available / workers.n_workers() / 64 * 64));
   layout->staging_bytes = std::min(available / part_bytes, uint64_t{workers.n_workers()}) * part_bytes;
   UnitSizes sizes;

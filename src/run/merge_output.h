@@ -84,9 +84,9 @@ class MergeOutput {
 
   // Shared by those who write, alone for making it durable; guards what follows.
   std::shared_mutex writing_;
-  std::string pending_;                  // journal lines of items that may not be durable yet
-  std::vector<uint64_t> pending_items_;  // these items
-  std::vector<bool> recorded_;           // (n_items): those that the journal on the disk has
+  std::string pending_;                    // journal lines of items that may not be durable yet
+  std::vector<uint64_t> pending_items_;    // these items
+  std::vector<bool> recorded_;             // (n_items): those that the journal on the disk has
   std::atomic<uint64_t> dirty_bytes_ = 0;  // written since the last flush
   double sync_seconds_ = 0, verify_seconds_ = 0;
   uint64_t batch_bytes_;  // after so many bytes a flush is due

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What each stage of the pipeline does to a unit: read its inputs, make work of it, look at its findings, write its
-// output. Holds what is known of every item on its way. The pipeline calls a stage for one unit at a time, and a unit is
-// in one stage at a time (several readers share the reading stage); or threads do all stages of a part themselves.
+// output. Holds what is known of every item on its way. The pipeline calls a stage for one unit at a time, and a unit
+// is in one stage at a time (several readers share the reading stage); or threads do all stages of a part themselves.
 #pragma once
 
 #include "src/base/hash.h"

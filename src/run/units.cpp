@@ -180,7 +180,8 @@ Unit PartCutter::Next() {
   part.brings_inputs = !kept || read_ == 0;
   const bool between = kept && read_ > 0 && !part.writes;  // of a kept tensor: all of it at once
   if (between) part.last_read = readings_ - 1;
-  const uint64_t most = between ? n_elems : PartElems(plan_.items[item_], sizes_, part.brings_inputs, part.writes || !kept);
+  const uint64_t most =
+      between ? n_elems : PartElems(plan_.items[item_], sizes_, part.brings_inputs, part.writes || !kept);
   part.n_elems = std::min(most, n_elems - first_elem_);
   first_elem_ += part.n_elems;
   if (first_elem_ == n_elems) {

@@ -43,9 +43,9 @@ struct Unit {
 
 // How one backend likes its units.
 struct UnitSizes {
-  uint64_t chunk_bytes = 0;      // aim of a batch or chunk
-  uint64_t resident_bytes = 0;   // the largest tensor group that stays in memory
-  bool can_stream = true;        // false: every tensor is a unit of its own or in a batch
+  uint64_t chunk_bytes = 0;     // aim of a batch or chunk
+  uint64_t resident_bytes = 0;  // the largest tensor group that stays in memory
+  bool can_stream = true;       // false: every tensor is a unit of its own or in a batch
   // Where parts are worked on by the threads that read them: who says how often. Resident is what goes in one part.
   const PartWorkers* workers = nullptr;
   uint64_t max_chunk_elems = 0;  // 0 = no limit; for tests

@@ -26,8 +26,7 @@ void RunParts(const std::vector<uint64_t>& lengths, uint32_t n_threads, const Fu
   std::vector<std::thread> threads;
   for (uint32_t t = 0; t < n_threads; ++t)
     threads.emplace_back([&] {
-      for (size_t part = next++; part < lengths.size(); part = next++)
-        f(ends[part] - lengths[part], ends[part], part);
+      for (size_t part = next++; part < lengths.size(); part = next++) f(ends[part] - lengths[part], ends[part], part);
     });
   for (std::thread& thread : threads) thread.join();
 }

@@ -71,7 +71,7 @@ class Trace(CliTest):
 
     def test_stages_tensors_and_bytes(self):
         events, stats = self.traced("--config", self.ties)
-        self.assertEqual(set(events), {"begin", "read", "compute", "write", "sync", "check", "verify", "publish"})
+        self.assertEqual(set(events), {"read", "compute", "write", "sync", "check", "verify", "publish"})
         self.expect_bytes(events, stats)
         report = json.loads((self.folder / "out/gpumerge_report.json").read_text())
         tensors = {tensor["name"]: len(tensor["inputs"]) for tensor in report["tensors"]}
@@ -86,7 +86,7 @@ class Trace(CliTest):
         self.write_models()
         self.write("recipe.yaml", "merge_method: ties\nbase_model: base\nparameters: {weight: 1, density: 0.5}\n"
                                   "models: [{model: a}, {model: b}]\n")
-        events, stats = self.traced("recipe.yaml", "--memory", "28M", "--threads", "2")
+        events, stats = self.traced("recipe.yaml", "--memory", "32M", "--threads", "2")
         self.expect_bytes(events, stats)
         readings = collections.Counter()
         for event in events["read"]:
@@ -95,6 +95,7 @@ class Trace(CliTest):
         self.assertGreater(len(readings), 1)
         self.assertEqual(readings, {reading: 12_000_000 for reading in range(1, len(readings) + 1)})
         self.assertIn(2, {event["args"].get("reading") for event in events["compute"]})
+        self.assertEqual({event["args"]["tensor"] for event in events["begin"]}, {"large"})
 
     def test_stages_of_a_recipe_are_told_apart(self):
         events, stats = self.traced("--config", ROOT / "configs/hierarchical.yaml")

@@ -38,7 +38,8 @@ std::ostream& operator<<(std::ostream& to, const Selected& s) {
 Selected BySorting(Keys keys, uint64_t wanted) {
   std::sort(keys.begin(), keys.end(), std::greater<>{});
   const uint32_t threshold = keys[wanted - 1];
-  const auto above = static_cast<uint64_t>(std::count_if(keys.begin(), keys.end(), [&](uint32_t k) { return k > threshold; }));
+  const auto above =
+      static_cast<uint64_t>(std::count_if(keys.begin(), keys.end(), [&](uint32_t k) { return k > threshold; }));
   const auto ties = static_cast<uint64_t>(std::count(keys.begin(), keys.end(), threshold));
   return {threshold, wanted - above, wanted - above == ties};
 }
@@ -256,9 +257,8 @@ TEST(BracketTest, ASampleOfSmoothValuesSavesPassesAndBins) {
         for (uint32_t& key : sample) key = keys[random() % keys.size()];
         const auto wanted = static_cast<uint64_t>(density * static_cast<double>(keys.size()));
         const Bracket bracket = BracketOf(sample, 256, wanted, keys.size(), 1u << 14);
-        const auto inside = std::count_if(keys.begin(), keys.end(), [&](uint32_t key) {
-          return key > bracket.first_key && key < bracket.last_key;
-        });
+        const auto inside = std::count_if(
+            keys.begin(), keys.end(), [&](uint32_t key) { return key > bracket.first_key && key < bracket.last_key; });
         EXPECT_LT(inside, static_cast<long>(keys.size() / 8));
         const uint32_t threshold = BySorting(keys, wanted).threshold;
         if (bracket.first_key <= threshold && threshold <= bracket.last_key) ++n_once;

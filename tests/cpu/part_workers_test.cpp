@@ -303,7 +303,11 @@ TEST_F(PartWorkersTest, WholeTensorsSideBySide) {
         const PassList passes = Methods()[job.method].passes(job);
         results[t].state = backend_->NewState(job, passes);
         results[t].output.resize(job.n_elems * ElementBytes(job.out_dtype));
-        Work work{.job = &job, .state = results[t].state.get(), .n_elems = job.n_elems, .inputs = {}, .last_read = TotalReads(passes)};
+        Work work{.job = &job,
+                  .state = results[t].state.get(),
+                  .n_elems = job.n_elems,
+                  .inputs = {},
+                  .last_read = TotalReads(passes)};
         for (const auto& input : tests[t].inputs) work.inputs.push_back(input.data());
         work.output = results[t].output.data();
         backend_->part_workers()->RunWhole(work, worker);

@@ -289,9 +289,8 @@ TEST_F(DirectTest, CopiesThatDiffer) {
   const Plan plan = MakePlan(Recipe("ties"), "out");
   for (const uint32_t n : {1u, 4u}) {
     auto ended = std::async(std::launch::async, [&] {
-      return FirstDiagnosticOf([&] {
-        Run(plan, {.threads = n, .n_slots = n}, [](uint32_t, uint64_t, const std::byte*, uint64_t) {});
-      });
+      return FirstDiagnosticOf(
+          [&] { Run(plan, {.threads = n, .n_slots = n}, [](uint32_t, uint64_t, const std::byte*, uint64_t) {}); });
     });
     ASSERT_EQ(ended.wait_for(seconds(60)), std::future_status::ready);
     EXPECT_EQ(ended.get().code, ErrorCode::kMmIntDiffers);
@@ -305,8 +304,7 @@ TEST_F(DirectTest, ItemsThatAreDoneAreLeftOut) {
   std::vector<bool> done(plan.items.size());
   for (size_t i = 0; i < done.size(); i += 2) done[i] = true;
   Sunk sunk(plan);
-  const PipelineResult result =
-      Run(plan, {}, SinkOf(&sunk), [&](PipelineOptions* options) { options->done = &done; });
+  const PipelineResult result = Run(plan, {}, SinkOf(&sunk), [&](PipelineOptions* options) { options->done = &done; });
   EXPECT_EQ(result.totals.bytes_read, result.totals.bytes_to_read);
   EXPECT_EQ(result.totals.tensors_done, plan.items.size());
   for (size_t i = 0; i < plan.items.size(); ++i) {
@@ -317,7 +315,8 @@ TEST_F(DirectTest, ItemsThatAreDoneAreLeftOut) {
     EXPECT_EQ(bytes(sunk.shards), done[i] ? std::string(item.size_bytes, '\0') : bytes(expected)) << item.name;
   }
   std::fill(done.begin(), done.end(), true);
-  EXPECT_EQ(Run(plan, {}, SinkOf(&sunk), [&](PipelineOptions* options) { options->done = &done; }).totals.bytes_read, 0u);
+  EXPECT_EQ(Run(plan, {}, SinkOf(&sunk), [&](PipelineOptions* options) { options->done = &done; }).totals.bytes_read,
+            0u);
 }
 
 }  // namespace
