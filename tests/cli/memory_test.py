@@ -64,7 +64,7 @@ class Memory(CliTest):
             whole = None
             for threads in ("1", "4"):
                 words = ("recipe.yaml", "--device", "cpu", "--threads", threads)
-                plan = self.run_program("plan", *words, "--out", "out", "--json")
+                plan = self.run_program("plan", *words, "--out", "none", "--json")
                 self.expect(plan, 0)
                 least = json.loads(plan.stdout)["run"]["memory_needed_bytes"]
                 self.expect(self.run_program("merge", *words, "--out", "out", "--overwrite", "--memory", str(least)), 0)
