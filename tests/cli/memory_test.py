@@ -71,8 +71,8 @@ class Memory(CliTest):
                 written = digests(self.folder / "out")["model.safetensors"]
                 self.assertEqual(written, whole or written)
                 whole = written
-                # What is named is rounded up, by less than 2 MiB.
-                result = self.run_program("merge", *words, "--out", "none", "--memory", str(least - 3 * MIB))
+                # What is named is rounded up, by less than 4 MiB.
+                result = self.run_program("merge", *words, "--out", "none", "--memory", str(least - 5 * MIB))
                 self.expect(result, 10, "error[RES-MEM]: the memory budget is too small", "expected: at least")
                 self.assertFalse((self.folder / "none").exists())
 
