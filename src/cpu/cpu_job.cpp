@@ -59,7 +59,8 @@ bool SelectProgress::HasTiesLeft() const {
 void CpuJobState::BeginCount(uint32_t pass, const std::vector<Bracket>& brackets) {
   SelectProgress& select = selects_[pass];
   for (size_t m = 0; m < select.wanted.size(); ++m) {
-    const bool counts = select.wanted[m] > 0 && select.wanted[m] < n_elems_;
+    const bool keeps_all = select.wanted[m] >= n_elems_ && n_elems_ > kTileElems;
+    const bool counts = select.wanted[m] > 0 && n_elems_ > 0 && !keeps_all;
     select.brackets[m] = counts ? brackets[m] : Bracket{};
     if (!counts) select.selections[m] = select.wanted[m] == 0 ? Selection{kNoKey, 0} : Selection{0, ~uint64_t{0}};
   }

@@ -41,7 +41,9 @@ class CpuJobState : public JobState {
   RoundingLoss Loss() const override;
   const DataProblem* Problem() const override { return problem; }
 
-  // wanted is set: what keeps none or all needs no count, the rest is counted in these brackets.
+  // wanted is set: what keeps none or all needs no count, the rest is counted in these brackets. Up to kTileElems what
+  // keeps all is counted as well: a method may read a threshold as a value, as arcee_fusion does its quartiles, the
+  // lowest of which is the smallest key where there are four or fewer.
   void BeginCount(uint32_t pass, const std::vector<Bracket>& brackets);
   // The brackets of the whole tensor are counted: n_above (n_values), bins (n_values) arrays of n_bins(). Returns
   // whether all thresholds are known; else there are new brackets, each of at most max_bins.

@@ -53,7 +53,9 @@ void CpuBackend::BeginSelect(const Work& work, uint32_t pass, uint32_t worker, c
   const std::byte* no_inputs[kMaxInputs] = {};
   RunRange(Context(work, state, {pass, Step::kBeginSelect}, worker, 0, 0, no_inputs));
   const uint64_t n_elems = work.job->n_elems;
-  std::vector<Bracket> brackets(state.passes()[pass].n_values, WholeBracket(MaxBins(n_elems)));
+  // A tensor in parts of Submit is counted twice, which fewer bins would not do for.
+  const uint32_t max_bins = read != nullptr ? MaxBins(n_elems) : kMaxBins;
+  std::vector<Bracket> brackets(state.passes()[pass].n_values, WholeBracket(max_bins));
   if (read != nullptr && n_elems > kSerialElems) brackets = SampledBrackets(work, pass, worker, *read);
   state.BeginCount(pass, brackets);
 }
@@ -107,8 +109,7 @@ void CpuBackend::CountPart(const Work& work, CpuJobState& state, Reading reading
   Count(work, state, reading.pass, only);
   const std::vector<Bracket>& brackets = state.select(reading.pass).brackets;
   ForWorkers(only, [&](Worker& worker) { worker.counters[only ? 1 : 0].AddTo(brackets, &part_totals_); });
-  if (EndsTensor(work))
-    state.EndCount(reading.pass, part_totals_.n_above, part_totals_.bins, MaxBins(work.job->n_elems));
+  if (EndsTensor(work)) state.EndCount(reading.pass, part_totals_.n_above, part_totals_.bins, kMaxBins);
 }
 
 void CpuBackend::Count(const Work& work, CpuJobState& state, uint32_t pass, std::optional<uint32_t> only) {

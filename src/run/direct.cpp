@@ -195,12 +195,13 @@ class DirectRun {
     const bool is_whole = WayOf(item, sizes_) == Way::kWhole;
     const auto in_parts = std::count_if(going_.begin(), going_.end(), [](const Going& g) { return !g.is_whole; });
     if (!is_whole && static_cast<size_t>(in_parts) >= kMostInParts) return nullptr;
+    // First what may fail: other workers take what stands in the list.
+    stages_.Begin(*next, 0);
     queue_.Take(*next);
     Going& going = going_.emplace_back();
     going.item = *next;
     going.is_whole = is_whole;
     going.n_elems = item.action == PlanAction::kCopy ? item.size_bytes : item.job.n_elems;
-    stages_.Begin(*next, 0);
     going.work.job = &item.job;
     going.work.state = stages_.StateOf(*next);
     going.work.n_elems = going.n_elems;

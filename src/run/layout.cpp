@@ -154,9 +154,10 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
                             : can_stream       ? 2 * largest_chunk
                                                : largest_group;
   layout.smallest_staging_bytes = smallest;
-  // A megabyte or two more, because the process is not the same size in every run.
+  // Some megabytes more, because the process is not the same size in every run: one that merges has touched more of the
+  // program than one that plans.
   constexpr uint64_t kRound = 1 << 20;
-  layout.smallest_budget_bytes = (layout.overhead_bytes + smallest) / kRound * kRound + 2 * kRound;
+  layout.smallest_budget_bytes = (layout.overhead_bytes + smallest) / kRound * kRound + 4 * kRound;
   if (layout.budget_bytes < layout.overhead_bytes + smallest) return layout;
 
   uint64_t available = std::min(most_staging_bytes, layout.budget_bytes - layout.overhead_bytes);

@@ -44,6 +44,38 @@ class Memory(CliTest):
         self.expect(result, 0)
         self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], 64e6)
 
+    def test_the_peak_is_not_that_of_the_program_that_started_it(self):
+        self.write_model("a", {"x": ("F32", [2], f32(1, 2))})
+        self.write_model("b", {"x": ("F32", [2], f32(3, 4))})
+        self.write_linear()
+        large = b"x" * (256 * MIB)
+        self.expect(self.run_program("recipe.yaml", "out", "--device", "cpu", "--stats", "stats.json"), 0)
+        self.assertLess(json.loads((self.folder / "stats.json").read_text())["peak_memory_bytes"], len(large) / 2)
+
+    def test_the_least_memory_that_a_plan_names_works(self):
+        recipes = {"ties": "parameters: {weight: 1, density: 0.5, rescale: l1}\n", "linear": "parameters: {weight: 1}\n",
+                   "della": "parameters: {weight: 1, density: 0.5}\n"}
+        for number, name in enumerate(("base", "a", "b")):
+            values = struct.pack("<1000f", *((number * 7919 + i * 104729) % 8191 / 4096 for i in range(1000)))
+            self.write_model(name, {"large": ("F32", [1000, 1000], values * 1000), "small": ("F32", [3], f32(1, 2, number))})
+        for method, parameters in recipes.items():
+            self.write("recipe.yaml", f"merge_method: {method}\n" + ("base_model: base\n" if method != "linear" else "") +
+                       parameters + "models: [{model: a}, {model: b}]\n")
+            whole = None
+            for threads in ("1", "4"):
+                words = ("recipe.yaml", "--device", "cpu", "--threads", threads)
+                plan = self.run_program("plan", *words, "--out", "none", "--json")
+                self.expect(plan, 0)
+                least = json.loads(plan.stdout)["run"]["memory_needed_bytes"]
+                self.expect(self.run_program("merge", *words, "--out", "out", "--overwrite", "--memory", str(least)), 0)
+                written = digests(self.folder / "out")["model.safetensors"]
+                self.assertEqual(written, whole or written)
+                whole = written
+                # What is named is rounded up, by less than 4 MiB.
+                result = self.run_program("merge", *words, "--out", "none", "--memory", str(least - 5 * MIB))
+                self.expect(result, 10, "error[RES-MEM]: the memory budget is too small", "expected: at least")
+                self.assertFalse((self.folder / "none").exists())
+
     def test_the_default_budget_knows_the_limit_of_address_space(self):
         for name in ("a", "b"):
             self.write_big(name, 96 * MIB)

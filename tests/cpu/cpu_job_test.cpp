@@ -19,9 +19,11 @@ MergeJob JobOf(uint32_t n_inputs, uint64_t n_elems) {
   return job;
 }
 
+constexpr uint64_t kElems = 5000;
+
 // A state with one selection over two models that keep `wanted`, which count in these brackets.
 std::unique_ptr<CpuJobState> SelectState(uint64_t wanted_0, uint64_t wanted_1, const std::vector<Bracket>& brackets) {
-  auto state = std::make_unique<CpuJobState>(JobOf(3, 1000), PassList{{PassKind::kSelect, 2}, {PassKind::kMap}});
+  auto state = std::make_unique<CpuJobState>(JobOf(3, kElems), PassList{{PassKind::kSelect, 2}, {PassKind::kMap}});
   state->views()[0].wanted[0] = wanted_0;
   state->views()[0].wanted[1] = wanted_1;
   state->BeginCount(0, brackets);
@@ -72,7 +74,7 @@ TEST(CpuJobState, ABracketThatMissedIsFollowedByWhatIsBesideIt) {
 }
 
 TEST(CpuJobState, KeepingNothingAndEverythingTakesNoCount) {
-  const auto of_job = SelectState(0, 1000, {{1, 2, 0}, {1, 2, 0}});
+  const auto of_job = SelectState(0, kElems, {{1, 2, 0}, {1, 2, 0}});
   CpuJobState& state = *of_job;
   EXPECT_EQ(state.select(0).brackets[0].n_bins(), 0u);
   EXPECT_EQ(state.select(0).brackets[1].n_bins(), 0u);
@@ -83,6 +85,19 @@ TEST(CpuJobState, KeepingNothingAndEverythingTakesNoCount) {
   EXPECT_FALSE(state.select(0).HasTiesLeft());
   EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{0, 0}, std::vector<std::vector<KeyBin<uint64_t>>>(2), 16));
   EXPECT_EQ(state.select(0).selections[0].threshold_bits, 0xffffffffu);  // still
+}
+
+// A method may read the smallest of all keys as a value: quartiles of three elements.
+TEST(CpuJobState, AllOfATinyTensorIsCounted) {
+  CpuJobState state(JobOf(3, 3), {{PassKind::kSelect, 1}, {PassKind::kMap}});
+  state.views()[0].wanted[0] = 3;
+  state.BeginCount(0, {{100, 102, 0}});
+  ASSERT_EQ(state.select(0).brackets[0].n_bins(), 3u);
+  const std::vector<KeyBin<uint64_t>> bins = {{2, 100 + 1}, {1, 101 + 1}, {0, 0}};
+  EXPECT_TRUE(state.EndCount(0, std::vector<uint64_t>{0}, std::vector<std::vector<KeyBin<uint64_t>>>{bins}, 16));
+  EXPECT_EQ(state.select(0).selections[0].threshold_bits, 100u);
+  EXPECT_EQ(state.select(0).selections[0].tie_end, ~uint64_t{0});
+  EXPECT_FALSE(state.select(0).HasTiesLeft());
 }
 
 TEST(CpuJobState, TheLargestKeyIsOneLikeAnother) {

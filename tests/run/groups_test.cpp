@@ -68,8 +68,8 @@ TEST_F(GroupsTest, ARowThatDoesNotFitIsRefusedWithTheLeastThatWorks) {
   RunOptions options = Quick();
   options.threads = 2;
   options.memory_bytes = 1;
-  // The row of three inputs and the output twice, and what ranking it takes: two models' ranks, its keys twice.
-  const uint64_t row_bytes = one_row[1] * (2 * 4 * 2 + 2 * 4 + 2 * 8);
+  // The row of three inputs and the output, and what ranking it takes: two models' ranks, its keys twice.
+  const uint64_t row_bytes = one_row[1] * (4 * 2 + 2 * 4 + 2 * 8);
   const uint64_t needed = EstimateRun(ranks, options).memory_needed_bytes;
   EXPECT_GT(needed, EstimateRun(none, options).memory_needed_bytes + row_bytes * 9 / 10);
   options.memory_bytes = needed - row_bytes / 2;

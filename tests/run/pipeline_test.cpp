@@ -19,13 +19,14 @@ class PipelineTest : public RunFixture {
  protected:
   static PipelineOptions Options() {
     PipelineOptions options;
-    options.units = {{300'000, 2'000'000, true, 0}};
+    options.units = {{.chunk_bytes = 300'000, .resident_bytes = 2'000'000}};
     return options;
   }
 
   static PipelineResult Run(const Plan& plan, PlanPart part, Backend& backend, PipelineOptions options,
                             const OutputSink& sink) {
     Backend* const backends[] = {&backend};
+    options.units[0].workers = backend.part_workers();
     options.staging = backend.AllocateStaging(2'000'000);
     return RunPipeline(plan, part, backends, options, sink);
   }
