@@ -61,6 +61,13 @@ struct Task {
   uint64_t first_elem = 0, n_elems = 0;
 };
 
+// A worker has memory for one part: whatever else was asked for, nothing larger goes in one.
+UnitSizes SizesOf(UnitSizes sizes, const PartWorkers& workers) {
+  sizes.workers = &workers;
+  sizes.resident_bytes = std::min(sizes.resident_bytes, sizes.chunk_bytes);
+  return sizes;
+}
+
 class DirectRun {
  public:
   DirectRun(const Plan& plan, PlanPart part, Backend* backend, const PipelineOptions& options, const OutputSink& sink)
@@ -68,7 +75,7 @@ class DirectRun {
         options_(options),
         backend_(*backend),
         workers_(*backend->part_workers()),
-        sizes_(options.units[0]),
+        sizes_(SizesOf(options.units[0], workers_)),
         backends_{backend},
         stages_(plan, part, backends_, options, sink),
         queue_(plan, part, false, options.done),

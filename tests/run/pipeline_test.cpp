@@ -10,6 +10,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <numeric>
 
 namespace gpumerge::test {
@@ -83,13 +84,14 @@ TEST_F(PipelineTest, AFailingSinkStopsTheRun) {
   const Plan plan = MakePlan(Recipe("ties"), "out");
   for (const int fail_at : {0, 1, 3}) {
     const auto backend = MakeCpuBackend(2, "");
-    int calls = 0;
+    std::atomic<int> calls = 0;
     EXPECT_THROW(Run(plan, {0, plan.items.size()}, *backend, Options(),
                      [&](uint32_t, uint64_t, const std::byte*, uint64_t) {
                        if (calls++ == fail_at) throw Error({.code = ErrorCode::kOutIo, .message = "disk full"});
                      }),
                  Error);
-    EXPECT_EQ(calls, fail_at + 1);
+    EXPECT_GE(calls, fail_at + 1);
+    EXPECT_LE(calls, fail_at + 2);  // the other worker may have been about to write
   }
 }
 
