@@ -127,7 +127,7 @@ const std::vector<FlagSpec> kFlags{
      "auto (the default): threads read, and the kernel is asked\nahead for files that are not in its page cache; "
      "pread: "
      "is\nnot; sync: one read or write at a time, in a fixed order",
-     kMergeOnly},
+     kRunVerbs},
     {"rates", "", "LIST", kMachine,
      "speeds of a machine, e.g. disk=7G,link=50G,out=3G: adds\nhow long each stage takes there. Bytes a second; disk: "
      "reading,\nlink: to the GPUs, out: writing, compute: as a run's summary\nsays. With a link and no GPU here, the "

@@ -42,7 +42,7 @@ double DeviationOfShare(std::span<const uint32_t> sample, uint64_t run_elems, ui
 
 Bracket WholeBracket(uint32_t max_bins) { return Cut(0, kKeyEnd, max_bins); }
 
-Bracket BracketOf(std::span<uint32_t> sample, uint64_t run_elems, uint64_t wanted, uint64_t n_elems,
+Bracket BracketOf(std::span<const uint32_t> sample, uint64_t run_elems, uint64_t wanted, uint64_t n_elems,
                   uint32_t max_bins) {
   const double share = static_cast<double>(wanted) / static_cast<double>(n_elems);
   const double size = static_cast<double>(sample.size());

@@ -23,8 +23,9 @@ Bracket WholeBracket(uint32_t max_bins);
 
 // The bracket to count first when `wanted` of a tensor's keys are kept. The sample is made of runs of run_elems
 // neighbours each, taken from places that are evenly spaced; how much the runs differ says how wide the bracket must
-// be. Reorders the sample.
-Bracket BracketOf(std::span<uint32_t> sample, uint64_t run_elems, uint64_t wanted, uint64_t n_elems, uint32_t max_bins);
+// be.
+Bracket BracketOf(std::span<const uint32_t> sample, uint64_t run_elems, uint64_t wanted, uint64_t n_elems,
+                  uint32_t max_bins);
 
 struct Narrowed {
   friend bool operator==(const Narrowed&, const Narrowed&) = default;

@@ -27,6 +27,7 @@ def axes(instruction_sets):
     return {
         "executor": [["--device", "cpu", "--isa", isa] for isa in instruction_sets] + [["--device", "reference"]],
         "threads": [["--threads", str(n)] for n in (1, 2, 3, 7)],
+        "io": [["--io", mode] for mode in ("auto", "pread", "sync")],
         "memory": ["least", ["--memory", "96M"], []],
     }
 
