@@ -124,11 +124,11 @@ RunStats RunFilled(const Plan& plan, const RunOptions& options, ChosenDevices de
       .staging = memory.staging,
       .reader_threads = ReaderThreads(options),
       .selfcheck_percent = options.selfcheck_percent,
-      .io = options.io,
       .on_progress = options.on_progress,
       .scratch = scratch ? &*scratch : nullptr,
       .done = &output->done(),
-      .on_item_done = [&](uint64_t item, const ItemResult& result) { output->ItemDone(item, result); }};
+      .on_item_done = [&](uint64_t item, const ItemResult& result) { output->ItemDone(item, result); },
+      .io = options.io};
   const PipelineResult result = RunPipeline(plan, {0, plan.items.size()}, devices.pointers(), pipeline,
                                             [&](uint32_t shard, uint64_t offset, const std::byte* data, uint64_t size) {
                                               output->Write(shard, offset, data, size);

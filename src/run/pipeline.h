@@ -47,13 +47,13 @@ struct PipelineOptions {
   std::span<std::byte> staging;  // 64-byte aligned; every unit fits
   uint32_t reader_threads = 2;
   double selfcheck_percent = 0;                      // see RunOptions
-  Io io = Io::kAuto;                                 // see RunOptions
   std::function<bool(const Progress&)> on_progress;  // false stops the run
   Scratch* scratch = nullptr;                        // for plans with stages
   // (n_items of the plan): left out, because an earlier run did them; their results are empty. Null: none.
   const std::vector<bool>* done = nullptr;
   // All of an item is written. Called from one thread at a time, one that calls the sink.
   std::function<void(uint64_t item, const ItemResult&)> on_item_done{};
+  Io io = Io::kAuto;  // see RunOptions
 
   bool IsDone(uint64_t item) const { return done != nullptr && (*done)[item]; }
 };
