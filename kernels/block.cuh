@@ -53,12 +53,13 @@ inline constexpr uint32_t kMaxInputs = kMaxModels + 1;
 // thread's registers.
 template <class Functor>
 __device__ Functor& ShareBytes(const DevicePart& part, const std::byte* functors) {
-  constexpr uint32_t kWords = (sizeof(Functor) + 3) / 4;
+  constexpr uint32_t kUsed = (sizeof(Functor) + 3) / 4;
+  constexpr uint32_t kWords = (kUsed + 3) / 4 * 4;  // compilers load 16 bytes at once, what is behind it included
   static_assert(alignof(Functor) <= 16);
   __shared__ alignas(16) uint32_t words[kWords];
   // The table pads every functor to whole words.
   const uint32_t* from = reinterpret_cast<const uint32_t*>(functors + part.functor_offset);
-  for (uint32_t i = threadIdx.x; i < kWords; i += blockDim.x) words[i] = from[i];
+  for (uint32_t i = threadIdx.x; i < kWords; i += blockDim.x) words[i] = i < kUsed ? from[i] : 0;
   __syncthreads();
   return *reinterpret_cast<Functor*>(words);
 }

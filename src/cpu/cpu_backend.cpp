@@ -102,17 +102,18 @@ uint64_t CpuBackend::StateBytes(const MergeJob& job, const PassList& passes) con
 }
 
 uint64_t CpuBackend::FixedBytes(std::span<const MergeJob* const> jobs) const {
-  uint64_t scratch = 0, selections = 0, rank_words = 0, few_rank_words = 0;
+  uint64_t scratch = 0, bins = 0, rank_words = 0, few_rank_words = 0;
   for (const MergeJob* job : jobs) {
     const PassList passes = Methods()[job->method].passes(*job);
     scratch = std::max(scratch, ScratchFloats(*job, passes) * sizeof(float));
-    selections = std::max(selections, MostSelections(passes));
+    // Of one that all threads count, and of small ones of their own.
+    const uint64_t bins_each = job->n_elems > kSerialElems ? kMaxBins + kSmallBins : kSmallBins;
+    bins = std::max(bins, MostSelections(passes) * bins_each);
     if (!Ranks(passes)) continue;
     const bool few = n_rank_pieces(*job) < workers_.size();  // see IsAlone
     (few ? few_rank_words : rank_words) =
         std::max(few ? few_rank_words : rank_words, n_rank_pieces(*job) * RankWords(*job));
   }
-  const uint64_t bins = selections * (kMaxBins + kSmallBins);
   return n_workers() * (scratch + bins * sizeof(KeyBin<uint32_t>)) + bins * sizeof(KeyBin<uint64_t>) +
          (rank_words + few_rank_words) * sizeof(uint64_t);
 }

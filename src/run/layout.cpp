@@ -30,9 +30,10 @@ constexpr uint64_t kSlackBytes = 5 << 20;
 // What is kept of every item until the report is written, and its part of the report.
 constexpr uint64_t kItemBytes = 1200, kInputBytes = 500;
 
-// All that a backend's scratch depends on: the number of inputs, the passes, and the rows that are ranked.
+// All that a backend's scratch depends on: the number of inputs, the passes, whether it is large, and the rows that are
+// ranked.
 std::vector<uint64_t> ScratchOf(const PlanItem& item) {
-  std::vector<uint64_t> key = {item.inputs.size()};
+  std::vector<uint64_t> key = {item.inputs.size(), item.job.n_elems > PartWorkers::kWholeElems ? 1u : 0u};
   for (const PassInfo& pass : item.passes) {
     key.insert(key.end(), {static_cast<uint64_t>(pass.kind), pass.n_values, pass.n_group_values});
     if (pass.ranks) key.insert(key.end(), {item.job.row_elems(), item.job.n_elems});
