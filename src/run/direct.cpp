@@ -9,7 +9,7 @@
 #include "src/base/trace_range.h"
 #include "src/run/item_check.h"
 #include "src/run/item_queue.h"
-#include "src/run/memory.h"
+#include "src/run/reporting.h"
 #include "src/run/stages.h"
 
 #include <algorithm>
@@ -28,7 +28,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 // A part is no smaller for the sake of sharing a tensor among many threads.
 constexpr uint64_t kFewestElems = 32 * 1024;
 
@@ -36,8 +35,6 @@ constexpr uint64_t kFewestElems = 32 * 1024;
 uint64_t CutOf(const PlanItem& item) {
   return item.action == PlanAction::kCopy ? kBlockElems : CutElems(item.job, item.passes);
 }
-
-double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // A tensor on its way.
 struct Going {
@@ -73,17 +70,16 @@ class DirectRun {
   DirectRun(const Plan& plan, PlanPart part, Backend* backend, const PipelineOptions& options, const OutputSink& sink)
       : plan_(plan),
         options_(options),
-        backend_(*backend),
         workers_(*backend->part_workers()),
         sizes_(SizesOf(options.units[0], workers_)),
         backends_{backend},
         stages_(plan, part, backends_, options, sink),
+        reporter_(options.on_progress),
         queue_(plan, part, false, options.done),
+        totals_(TotalsToDo(plan, part, options, sizes_)),
         slot_bytes_(std::max<uint64_t>((sizes_.chunk_bytes + 63) / 64 * 64, 64)),
         n_slots_(std::min((options.staging.size() - kMostInParts * sizes_.keep_bytes) / slot_bytes_,
-                          options.io == Io::kSync ? uint64_t{1} : uint64_t{workers_.n_workers()})) {
-    for (uint64_t i = part.first; i < part.last; ++i) Count(i);
-  }
+                          options.io == Io::kSync ? uint64_t{1} : uint64_t{workers_.n_workers()})) {}
 
   PipelineResult Run() {
     std::vector<std::thread> threads;
@@ -99,20 +95,6 @@ class DirectRun {
   }
 
  private:
-  void Count(uint64_t i) {
-    const PlanItem& item = plan_.items[i];
-    const bool is_output = !item.stage;
-    if (is_output) ++totals_.tensors_total;
-    if (!options_.IsDone(i)) {
-      totals_.bytes_to_read += FileReadings(item, sizes_) * item.InputBytes();
-      if (is_output) totals_.bytes_to_write += item.size_bytes;
-    } else if (is_output) {
-      ++totals_.tensors_done;
-      ++totals_.tensors_resumed;
-      totals_.bytes_resumed += item.size_bytes;
-    }
-  }
-
   // The first exception of any thread stops all of them.
   template <class Function>
   void Guard(const Function& f) {
@@ -131,16 +113,8 @@ class DirectRun {
   }
 
   void ReportUntilDone() {
-    std::unique_lock lock(mutex_);
-    while (!failure_ && !IsDone()) {
-      changed_.wait_for(lock, kProgressInterval);
-      if (!options_.on_progress || Clock::now() < next_report_) continue;
-      next_report_ = Clock::now() + kProgressInterval;
-      lock.unlock();
-      if (!options_.on_progress(Snapshot()))
-        throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
-      lock.lock();
-    }
+    reporter_.Wait(
+        &mutex_, &changed_, [&] { return Snapshot(); }, [&] { return failure_ || IsDone(); });
   }
 
   void WorkAs(uint32_t worker) {
@@ -346,20 +320,16 @@ class DirectRun {
       const std::lock_guard lock(mutex_);
       now = totals_;
     }
-    now.elapsed_seconds = Since(start_);
-    now.memory_bytes = ResidentBytes(true);
-    return now;
+    return reporter_.Now(now);
   }
 
   const Plan& plan_;
   const PipelineOptions& options_;
-  Backend& backend_;
   PartWorkers& workers_;
   const UnitSizes sizes_;
   const std::vector<Backend*> backends_;
   Stages stages_;
-  const Clock::time_point start_ = Clock::now();
-  Clock::time_point next_report_ = start_;
+  Reporter reporter_;
 
   std::mutex mutex_;  // guards what follows, and Going but for what the worker that has claimed it sets
   std::condition_variable changed_;

@@ -87,9 +87,9 @@ UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t 
   return sizes;
 }
 
-// What tensors that are read more than once may keep of what is left of the memory: kMostInParts of them at a time. From
-// the page cache reading again is as fast; this is for file systems that have none. To touch more memory for the first
-// time than a small share of what is read would cost more than it saves.
+// What tensors that are read more than once may keep of what is left of the memory: kMostInParts of them at a time.
+// From the page cache reading again is as fast; this is for file systems that have none. To touch more memory for the
+// first time than a small share of what is read would cost more than it saves.
 uint64_t KeepBytes(const Plan& plan, const PartWorkers& workers, uint64_t available) {
   uint64_t largest = 0, all = 0;
   for (const PlanItem& item : plan.items) {

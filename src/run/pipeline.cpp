@@ -6,7 +6,7 @@
 
 #include "src/base/trace_range.h"
 #include "src/run/direct.h"
-#include "src/run/memory.h"
+#include "src/run/reporting.h"
 #include "src/run/schedule.h"
 #include "src/run/stages.h"
 #include "src/run/staging.h"
@@ -34,7 +34,6 @@ constexpr uint32_t kMostUnits = 16, kUnitsBesides = 4;
 constexpr size_t kEnoughSubmitted = 2;
 // A unit of empty tensors takes a piece as well, and the next piece must be aligned as Work promises.
 constexpr uint64_t kAlignmentBytes = 64;
-constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -57,13 +56,13 @@ class Pipeline {
         backends_(backends),
         options_(options),
         stages_(plan, part, backends, options, sink),
+        reporter_(options.on_progress),
         schedule_(plan, part, Shares(backends, options), options.done),
         staging_(options.staging.size()),
         to_read_(options.reader_threads),
         to_compute_(backends.size()),
-        compute_seconds_(backends.size()) {
-    for (uint64_t i = part.first; i < part.last; ++i) Count(i);
-  }
+        totals_(TotalsToDo(plan, part, options, options.units[0])),
+        compute_seconds_(backends.size()) {}
 
   PipelineResult Run() {
     std::vector<std::thread> threads;
@@ -86,20 +85,6 @@ class Pipeline {
   }
 
  private:
-  void Count(uint64_t i) {
-    const PlanItem& item = plan_.items[i];
-    const bool is_output = !item.stage;
-    if (is_output) ++totals_.tensors_total;
-    if (!options_.IsDone(i)) {
-      totals_.bytes_to_read += FileReadings(item, options_.units[0]) * item.InputBytes();
-      if (is_output) totals_.bytes_to_write += item.size_bytes;
-    } else if (is_output) {
-      ++totals_.tensors_done;
-      ++totals_.tensors_resumed;
-      totals_.bytes_resumed += item.size_bytes;
-    }
-  }
-
   // The first exception of any thread stops all of them.
   template <class Function>
   void Guard(const Function& f) {
@@ -155,16 +140,8 @@ class Pipeline {
   // Waits until done() or a failure, calling the user's progress function now and then. done() runs under the mutex.
   template <class Done>
   void WaitReporting(const Done& done) {
-    std::unique_lock lock(mutex_);
-    while (!finished_ && !done()) {
-      changed_.wait_for(lock, kProgressInterval);
-      if (!options_.on_progress || Clock::now() < next_report_) continue;
-      next_report_ = Clock::now() + kProgressInterval;
-      lock.unlock();
-      if (!options_.on_progress(Snapshot()))
-        throw Error({.code = ErrorCode::kCancelled, .message = "stopped before the merge was complete"});
-      lock.lock();
-    }
+    reporter_.Wait(
+        &mutex_, &changed_, [&] { return Snapshot(); }, [&] { return finished_ || done(); });
   }
 
   void Read(uint32_t reader) {
@@ -269,17 +246,14 @@ class Pipeline {
       now = totals_;
       now.compute_seconds = std::accumulate(compute_seconds_.begin(), compute_seconds_.end(), 0.0);
     }
-    now.elapsed_seconds = Since(start_);
-    now.memory_bytes = ResidentBytes(true);
-    return now;
+    return reporter_.Now(now);
   }
 
   const Plan& plan_;
   const std::span<Backend* const> backends_;
   const PipelineOptions& options_;
   Stages stages_;
-  const Clock::time_point start_ = Clock::now();
-  Clock::time_point next_report_ = start_;
+  Reporter reporter_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
