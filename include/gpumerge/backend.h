@@ -53,15 +53,21 @@ class JobState {
   virtual RoundingLoss Loss() const { return {}; }
 };
 
+// Inputs and outputs of work begin at multiples of this.
+inline constexpr uint64_t kWorkAlignmentBytes = 64;
+constexpr uint64_t AlignBytes(uint64_t bytes) {
+  return (bytes + kWorkAlignmentBytes - 1) / kWorkAlignmentBytes * kWorkAlignmentBytes;
+}
+
 // A part of one tensor: elements [first_elem, first_elem + n_elems) of every input lie in staging memory.
 struct Work {
   const MergeJob* job = nullptr;
   JobState* state = nullptr;
   uint64_t first_elem = 0;  // multiple of CutElems
   uint64_t n_elems = 0;
-  // (n_inputs), each at first_elem; 64-byte aligned. Empty in the later parts of a kept tensor.
+  // (n_inputs), each at first_elem; aligned. Empty in the later parts of a kept tensor.
   std::vector<const std::byte*> inputs;
-  std::byte* output = nullptr;  // at first_elem; 64-byte aligned; written by the last pass only
+  std::byte* output = nullptr;  // at first_elem; aligned; written by the last pass only
   // Which readings to do: [first_read, last_read) of the tensor's readings (TotalReads of them). The whole tensor in
   // one part does all of them at once; a streamed tensor does one a part, all parts of one reading before the next.
   uint32_t first_read = 0, last_read = 0;

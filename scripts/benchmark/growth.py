@@ -87,7 +87,7 @@ def threads(bench):
     """The same merge with one thread and with two."""
     if len(os.sched_getaffinity(0)) < 2:
         raise NotMeasured("there is one core")
-    for method in ("ties", "dare_ties"):
+    for method in ("ties", "dare_ties", "sce"):
         recipe = bench.method_recipe(method)
         bench.warm(recipes.input_files(method, bench.args.data))
         one, two = in_turns(bench.args.repeat, [

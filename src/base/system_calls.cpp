@@ -50,6 +50,9 @@ class Kernel final : public SystemCalls {
   int Fadvise(int fd, off_t offset_bytes, off_t size_bytes, int advice) override {
     return ::posix_fadvise(fd, offset_bytes, size_bytes, advice);
   }
+  int SyncFileRange(int fd, off_t offset_bytes, off_t size_bytes, unsigned flags) override {
+    return ::sync_file_range(fd, offset_bytes, size_bytes, flags);
+  }
   int Fdatasync(int fd) override { return ::fdatasync(fd); }
   int Fsync(int fd) override { return ::fsync(fd); }
   int Flock(int fd, int operation) override { return ::flock(fd, operation); }

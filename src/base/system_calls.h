@@ -32,6 +32,7 @@ class SystemCalls {
   virtual int Fallocate(int fd, int mode, off_t offset_bytes, off_t size_bytes) = 0;
   virtual int Ftruncate(int fd, off_t size_bytes) = 0;
   virtual int Fadvise(int fd, off_t offset_bytes, off_t size_bytes, int advice) = 0;  // an errno value, not -1
+  virtual int SyncFileRange(int fd, off_t offset_bytes, off_t size_bytes, unsigned flags) = 0;
   virtual int Fdatasync(int fd) = 0;
   virtual int Fsync(int fd) = 0;  // of a directory too
   virtual int Flock(int fd, int operation) = 0;

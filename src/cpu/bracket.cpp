@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <functional>
+#include <vector>
 
 namespace gpumerge {
 namespace {

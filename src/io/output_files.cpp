@@ -167,6 +167,15 @@ void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path) {
     ThrowOutput("cannot set the output's size", errno, path);
 }
 
+void BeginWriteback(int fd, uint64_t offset_bytes, uint64_t size_bytes) {
+  // Whole pages only: the others are about to be written to once more.
+  constexpr uint64_t kPageBytes = 4096;
+  const uint64_t first = (offset_bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
+  const uint64_t end = (offset_bytes + size_bytes) / kPageBytes * kPageBytes;
+  if (first < end)
+    Sys().SyncFileRange(fd, static_cast<off_t>(first), static_cast<off_t>(end - first), SYNC_FILE_RANGE_WRITE);
+}
+
 void SyncFile(int fd, const std::string& path) {
   // Never retried: after a failed sync the kernel may call lost pages clean. An interrupted one has not failed.
   if (Uninterrupted([&] { return Sys().Fdatasync(fd); }) == 0) return;

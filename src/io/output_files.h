@@ -26,6 +26,9 @@ UniqueFd OpenForWriting(const std::string& path);
 void ReserveSpace(int fd, uint64_t size_bytes, const std::string& path);
 // For a file that will grow to about that size, which it does not have yet. Throws Error(OUT-SPACE).
 void ReserveToGrow(int fd, uint64_t size_bytes, const std::string& path);
+// Asks the system to begin writing what was just written to the disk, so that SyncFile has less to wait for. Promises
+// nothing, and what goes wrong is SyncFile's to say.
+void BeginWriteback(int fd, uint64_t offset_bytes, uint64_t size_bytes);
 // Throw Error(OUT-FSYNC).
 void SyncFile(int fd, const std::string& path);
 void SyncDirectory(const std::string& path);

@@ -16,6 +16,9 @@
 namespace gpumerge {
 namespace {
 
+// Smaller writes come in such numbers that a request for each would cost more than it saves.
+constexpr uint64_t kWritebackBytes = 64 << 10;
+
 [[noreturn]] void ThrowBug(std::string message, const std::string& path) {
   throw Error({.code = ErrorCode::kInternal,
                .message = std::move(message),
@@ -72,6 +75,7 @@ void SizedFiles::WriteAt(int handle, uint64_t offset_bytes, const void* data, si
   }
   file.is_dirty = true;
   WriteFully(fd, offset_bytes, data, size_bytes, file.path);
+  if (sync_ == Sync::kFull && size_bytes >= kWritebackBytes) BeginWriteback(fd, offset_bytes, size_bytes);
   // Whoever writes the last byte closes the file; the others have returned from their writes by then.
   if (file.written_bytes.fetch_add(size_bytes) + size_bytes == file.size_bytes) Finish(&file);
 }

@@ -20,7 +20,6 @@ namespace {
 constexpr uint64_t kChunkBytes = 4 << 20;
 // A part that a thread reads, works on and writes stays in its second-level cache.
 constexpr uint64_t kPartBytes = 1280 << 10;
-constexpr uint64_t kKeepBytes = 64 << 20, kKeepShare = 64;
 constexpr uint64_t kRoomBesideBytes = 64 << 20;
 // Units on their way at once: one is read, one computed, one written, and a few wait. More of them for a device, which
 // works on several.
@@ -87,30 +86,14 @@ UnitSizes HostUnits(const RunOptions& options, const Backend& backend, uint64_t 
   return sizes;
 }
 
-// What tensors that are read more than once may keep of what is left of the memory: kMostInParts of them at a time.
-// From the page cache reading again is as fast; this is for file systems that have none. To touch more memory for the
-// first time than a small share of what is read would cost more than it saves.
-uint64_t KeepBytes(const Plan& plan, const PartWorkers& workers, uint64_t available) {
-  uint64_t largest = 0, all = 0;
-  for (const PlanItem& item : plan.items) {
-    all += item.InputBytes();
-    if (item.action == PlanAction::kMerge && workers.LikelyReadings(item.passes) > 1)
-      largest = std::max(largest, AlignedInputBytes(item));
-  }
-  const uint64_t bytes = std::min({largest, std::max(kKeepBytes, all / kKeepShare), available / kMostInParts});
-  return bytes / 64 * 64;
-}
-
 // Threads that read for themselves: one part each. As many of them as there is room for.
-void LayOutParts(const Plan& plan, const RunOptions& options, const PartWorkers& workers, uint64_t available,
-                 uint64_t largest_chunk, uint64_t largest_group, MemoryLayout* layout) {
+void LayOutParts(const RunOptions& options, const PartWorkers& workers, uint64_t available, uint64_t largest_chunk,
+                 uint64_t largest_group, MemoryLayout* layout) {
   const uint64_t aim = std::min(kPartBytes, std::max<uint64_t>(largest_group, 64));
   const uint64_t part_bytes = std::max(largest_chunk, std::min(aim, available / workers.n_workers() / 64 * 64));
   layout->staging_bytes = std::min(available / part_bytes, uint64_t{workers.n_workers()}) * part_bytes;
   UnitSizes sizes;
   sizes.workers = &workers;
-  sizes.keep_bytes = KeepBytes(plan, workers, available - layout->staging_bytes);
-  layout->staging_bytes += kMostInParts * sizes.keep_bytes;
   sizes.max_chunk_elems = options.max_chunk_elems;
   sizes.resident_bytes = sizes.chunk_bytes = part_bytes;
   layout->units.push_back(sizes);
@@ -166,7 +149,7 @@ MemoryLayout LayOutMemory(const Plan& plan, const RunOptions& options, std::span
   if (has_device) available = std::min(available, options.pinned_bytes.value_or(available));
   if (available < smallest) return layout;
   if (workers != nullptr) {
-    LayOutParts(plan, options, *workers, available, smallest, largest_group, &layout);
+    LayOutParts(options, *workers, available, smallest, largest_group, &layout);
     return layout;
   }
   uint64_t all = 0;

@@ -65,20 +65,18 @@ void CheckCall(const MergeJob& job, std::span<const ConstTensor> inputs) {
     throw Error({.code = problem->code, .message = problem->message, .help = problem->help});
 }
 
-constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 // Inputs and output in staging memory of a backend that has a device: the caller's memory is not pinned.
 void Stage(std::span<const ConstTensor> inputs, Backend& backend, uint64_t states_bytes, Work* work) {
   const MergeJob& job = *work->job;
-  uint64_t bytes = Align(job.n_elems * ElementBytes(job.out_dtype));
-  for (const JobInput& input : job.inputs) bytes += Align(job.n_elems * ElementBytes(input.dtype));
+  uint64_t bytes = AlignBytes(job.n_elems * ElementBytes(job.out_dtype));
+  for (const JobInput& input : job.inputs) bytes += AlignBytes(job.n_elems * ElementBytes(input.dtype));
   backend.AllocateDevice({.unit_bytes = bytes + states_bytes, .n_units = 1});
   std::byte* to = backend.AllocateStaging(std::max<uint64_t>(bytes, 64)).data();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const uint64_t size_bytes = job.n_elems * ElementBytes(inputs[i].dtype);
     if (size_bytes > 0) std::memcpy(to, inputs[i].data, size_bytes);
     work->inputs.push_back(to);
-    to += Align(size_bytes);
+    to += AlignBytes(size_bytes);
   }
   work->output = to;
 }

@@ -32,8 +32,6 @@ using Clock = std::chrono::steady_clock;
 constexpr uint32_t kMostUnits = 16, kUnitsBesides = 4;
 // With so many batches the device has work while the older one is waited for.
 constexpr size_t kEnoughSubmitted = 2;
-// A unit of empty tensors takes a piece as well, and the next piece must be aligned as Work promises.
-constexpr uint64_t kAlignmentBytes = 64;
 
 double Since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -105,7 +103,8 @@ class Pipeline {
       WaitReporting([&] { return (next = schedule_.Next()).has_value() || schedule_.AllHandedOut(); });
       if (!next) break;
       std::optional<uint64_t> offset;
-      const uint64_t bytes = std::max<uint64_t>(next->unit.bytes, kAlignmentBytes);
+      // Of empty tensors as well: every unit has a piece.
+      const uint64_t bytes = std::max<uint64_t>(next->unit.bytes, kWorkAlignmentBytes);
       WaitReporting([&] { return (offset = staging_.Take(bytes)).has_value(); });
       if (!offset) return;
       auto unit = std::make_unique<UnitRun>();

@@ -20,11 +20,9 @@
 namespace gpumerge {
 namespace {
 
-constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
-
 uint64_t InputBytes(const PlanItem& item) {
   uint64_t bytes = 64;
-  for (const PlanInput& input : item.inputs) bytes += Align(input.size_bytes);
+  for (const PlanInput& input : item.inputs) bytes += AlignBytes(input.size_bytes);
   return bytes;
 }
 
@@ -122,7 +120,7 @@ std::vector<std::byte> Selfcheck::Compute(const PlanItem& item) const {
   for (const PlanInput& input : item.inputs) {
     files_.Read(input, 0, to, input.size_bytes);
     work.inputs.push_back(to);
-    to += Align(input.size_bytes);
+    to += AlignBytes(input.size_bytes);
   }
   const std::unique_ptr<JobState> state = reference_->NewState(item.job, item.passes);
   work.state = state.get();

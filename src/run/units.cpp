@@ -17,7 +17,6 @@ constexpr uint64_t kMaxResidentElems = uint64_t{1} << 31;
 // on a device costs more than a call.
 constexpr size_t kMaxBatchItems = 128, kMaxDeviceBatchItems = 256;
 
-constexpr uint64_t Align(uint64_t bytes) { return (bytes + 63) / 64 * 64; }
 // See DeviceMemory::kept_bytes.
 constexpr uint64_t AlignKept(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -34,8 +33,8 @@ uint64_t InputElemBytes(const PlanItem& item, size_t input) {
 uint64_t OutputElemBytes(const PlanItem& item) { return IsCopy(item) ? 0 : ElementBytes(item.job.out_dtype); }
 
 uint64_t PartBytes(const PlanItem& item, uint64_t n_elems, bool with_inputs, bool with_output) {
-  uint64_t bytes = with_output ? Align(n_elems * OutputElemBytes(item)) : 0;
-  for (size_t i = 0; with_inputs && i < item.inputs.size(); ++i) bytes += Align(n_elems * InputElemBytes(item, i));
+  uint64_t bytes = with_output ? AlignBytes(n_elems * OutputElemBytes(item)) : 0;
+  for (size_t i = 0; with_inputs && i < item.inputs.size(); ++i) bytes += AlignBytes(n_elems * InputElemBytes(item, i));
   return bytes;
 }
 
@@ -70,7 +69,7 @@ void Place(const Plan& plan, Unit* unit) {
       if (!part.brings_inputs || IsCopy(item) != of_copies) continue;
       for (size_t i = 0; i < item.inputs.size(); ++i) {
         part.input_offsets.push_back(unit->bytes);
-        unit->bytes += Align(part.n_elems * InputElemBytes(item, i));
+        unit->bytes += AlignBytes(part.n_elems * InputElemBytes(item, i));
       }
       if (of_copies) part.output_offset = part.input_offsets[0];
     }
@@ -80,7 +79,7 @@ void Place(const Plan& plan, Unit* unit) {
     const PlanItem& item = plan.items[part.item];
     if (!part.writes || IsCopy(item)) continue;
     part.output_offset = unit->bytes;
-    unit->bytes += Align(part.n_elems * OutputElemBytes(item));
+    unit->bytes += AlignBytes(part.n_elems * OutputElemBytes(item));
   }
   place_inputs(true);
 }
@@ -96,15 +95,7 @@ uint32_t ReadingsOf(const PlanItem& item) { return IsCopy(item) ? 1 : TotalReads
 
 uint32_t FileReadings(const PlanItem& item, const UnitSizes& sizes) {
   if (WayOf(item, sizes) != Way::kStreamed || IsCopy(item)) return 1;
-  if (KeepsInputs(item, sizes)) return 1;
   return sizes.workers != nullptr ? sizes.workers->LikelyReadings(item.passes) : ReadingsOf(item);
-}
-
-uint64_t AlignedInputBytes(const PlanItem& item) { return PartBytes(item, Elems(item), true, false); }
-
-bool KeepsInputs(const PlanItem& item, const UnitSizes& sizes) {
-  return sizes.workers != nullptr && !IsCopy(item) && sizes.workers->LikelyReadings(item.passes) > 1 &&
-         AlignedInputBytes(item) <= sizes.keep_bytes;
 }
 
 Way WayOf(const PlanItem& item, const UnitSizes& sizes) {

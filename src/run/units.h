@@ -48,7 +48,6 @@ struct UnitSizes {
   bool can_stream = true;       // false: every tensor is a unit of its own or in a batch
   // Where parts are worked on by the threads that read them: who says how often. Resident is what goes in one part.
   const PartWorkers* workers = nullptr;
-  uint64_t keep_bytes = 0;  // there: inputs of a tensor up to this size stay in memory from one reading to the next
   uint64_t max_chunk_elems = 0;  // 0 = no limit; for tests
   // Where Backend::Info().keeps(): whom to ask for the size of statistics, and what was allocated.
   const Backend* device = nullptr;
@@ -63,11 +62,6 @@ uint64_t SmallestChunkBytes(const PlanItem& item);
 uint32_t ReadingsOf(const PlanItem& item);
 // How often the item's inputs are read from their files.
 uint32_t FileReadings(const PlanItem& item, const UnitSizes& sizes);
-
-// Whether the inputs of an item whose parts are worked on by the threads that read them stay in memory meanwhile.
-bool KeepsInputs(const PlanItem& item, const UnitSizes& sizes);
-// Memory of all inputs of an item, one after the other.
-uint64_t AlignedInputBytes(const PlanItem& item);
 
 Way WayOf(const PlanItem& item, const UnitSizes& sizes);
 // Of the device's memory, what an item that goes this way needs beside its unit from its first part to its last: kept

@@ -55,6 +55,24 @@ TEST(SyncFailures, TheOtherFilesAreSyncedAllTheSame) {
   EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/second"), 1u);
 }
 
+TEST(SyncFailures, WritingIsBegunEarlyAndNobodyReliesOnIt) {
+  const std::string data(200'000, 'x');
+  for (const Sync sync : {Sync::kFull, Sync::kNone}) {
+    SimulatedDisk disk("/disk");
+    disk.Inject({.at = {.name = "SyncFileRange", .path = "/disk/shard", .nth = 1}, .error_number = EIO});
+    const ReplacedSystemCalls replaced(disk);
+    SizedFiles files(sync);
+    const int shard = files.Create("/disk/shard", 2 * data.size() + 2);
+    files.WriteAt(shard, 0, data.data(), data.size());
+    files.WriteAt(shard, data.size(), data.data(), data.size());
+    files.WriteAt(shard, 2 * data.size(), "ab", 2);
+    EXPECT_FALSE(files.IsLost(shard));
+    EXPECT_EQ(CountCalls(disk, "SyncFileRange", "/disk/shard"), sync == Sync::kFull ? 2u : 0u);
+    EXPECT_EQ(CountCalls(disk, "Fdatasync", "/disk/shard"), sync == Sync::kFull ? 1u : 0u);
+    EXPECT_EQ(disk.Files("/disk").at("shard"), data + data + "ab");
+  }
+}
+
 TEST(SyncFailures, FileThatCannotBeClosedIsRemoved) {
   SimulatedDisk disk("/disk");
   disk.Inject({.at = {.name = "Close", .path = "/disk/shard", .nth = 2}, .error_number = EDQUOT});  // 1: after Create

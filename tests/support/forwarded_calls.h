@@ -31,6 +31,9 @@ class ForwardedCalls : public SystemCalls {
   int Fadvise(int fd, off_t offset_bytes, off_t size_bytes, int advice) override {
     return KernelCalls().Fadvise(fd, offset_bytes, size_bytes, advice);
   }
+  int SyncFileRange(int fd, off_t offset_bytes, off_t size_bytes, unsigned flags) override {
+    return KernelCalls().SyncFileRange(fd, offset_bytes, size_bytes, flags);
+  }
   int Fdatasync(int fd) override { return KernelCalls().Fdatasync(fd); }
   int Fsync(int fd) override { return KernelCalls().Fsync(fd); }
   int Flock(int fd, int operation) override { return KernelCalls().Flock(fd, operation); }

@@ -250,6 +250,13 @@ int SimulatedDisk::Fadvise(int fd, off_t offset_bytes, off_t size_bytes, int adv
   return Find(fd) == nullptr ? EBADF : 0;
 }
 
+// Promises nothing: what it writes a power cut may take away all the same.
+int SimulatedDisk::SyncFileRange(int fd, off_t offset_bytes, off_t size_bytes, unsigned flags) {
+  if (!IsHere(fd)) return KernelCalls().SyncFileRange(fd, offset_bytes, size_bytes, flags);
+  const Began began = Begin("SyncFileRange", PathOf(fd), false);
+  return began.Fails() || Find(fd) == nullptr ? -1 : 0;
+}
+
 int SimulatedDisk::Fdatasync(int fd) { return IsHere(fd) ? SyncHere("Fdatasync", fd) : KernelCalls().Fdatasync(fd); }
 int SimulatedDisk::Fsync(int fd) { return IsHere(fd) ? SyncHere("Fsync", fd) : KernelCalls().Fsync(fd); }
 

@@ -87,6 +87,7 @@ class SimulatedDisk final : public SystemCalls {
   int Fallocate(int fd, int mode, off_t offset_bytes, off_t size_bytes) override;
   int Ftruncate(int fd, off_t size_bytes) override;
   int Fadvise(int fd, off_t offset_bytes, off_t size_bytes, int advice) override;
+  int SyncFileRange(int fd, off_t offset_bytes, off_t size_bytes, unsigned flags) override;
   int Fdatasync(int fd) override;
   int Fsync(int fd) override;
   int Flock(int fd, int operation) override;
