@@ -32,7 +32,8 @@ def start_up(bench):
 def methods(bench):
     """Pairs of floor and merge: without safety (`--sync none --verify header`), which is what the floor does, and with
     the defaults, against a floor that waits for the disk as well. What safety costs: the time that the defaults wait
-    for fdatasync and for reading what they wrote, and how much longer they take apart from it."""
+    for fdatasync and for reading what they wrote, and how much longer they take apart from it, as the disk begins to
+    write meanwhile."""
     for method in bench.args.methods:
         inputs, recipe = recipes.input_files(method, bench.args.data), bench.method_recipe(method)
         bench.warm(inputs)
