@@ -11,10 +11,6 @@
 
 namespace gpumerge {
 
-// Tensors that come in parts, on their way at once: when the last parts of one are under way the next one begins.
-// Beside them every worker may have a whole one.
-inline constexpr uint32_t kMostInParts = 2;
-
 // As RunPipeline, with a backend that has part_workers(). Where staging holds fewer parts than there are workers, fewer
 // of them work.
 PipelineResult RunDirect(const Plan& plan, PlanPart part, Backend* backend, const PipelineOptions& options,

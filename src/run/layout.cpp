@@ -4,8 +4,8 @@
 #include "src/run/layout.h"
 
 #include "src/run/device_layout.h"
-#include "src/run/direct.h"
 #include "src/run/memory.h"
+#include "src/run/part_tasks.h"
 #include "src/run/selfcheck.h"
 
 #include "gpumerge/merge.h"

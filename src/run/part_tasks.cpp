@@ -3,8 +3,6 @@
 //
 #include "src/run/part_tasks.h"
 
-#include "src/run/direct.h"
-
 #include <algorithm>
 
 namespace gpumerge {

@@ -22,6 +22,10 @@
 
 namespace gpumerge {
 
+// Tensors that come in parts, on their way at once: when the last parts of one are under way the next one begins.
+// Beside them every worker may have a whole one.
+inline constexpr uint32_t kMostInParts = 2;
+
 // A tensor on its way. What a task says of it is its worker's, the rest is guarded.
 struct ItemUnderWay {
   enum class State : uint8_t { kToBegin, kBeginning, kInParts };
