@@ -4,6 +4,7 @@
 short version) and scripts/soak (all of it). Whatever happens there is the old output, the whole new one or an error, and
 running the same command again gives the bytes of an uninterrupted run."""
 import collections
+import fcntl
 import hashlib
 import json
 import os
@@ -227,6 +228,9 @@ def killed_holder(bench):
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
+    # What was waited for is strace; the merge itself was killed with it, and ends when the system comes to it.
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
     bench.again("the holder of the lock was killed")
     bench.figures["holders killed"] += 1
 
